@@ -1,0 +1,1 @@
+"""The `sheetflow` command: a thin shell over the domain and the flows."""

@@ -1,0 +1,1 @@
+"""Where and when the flows run: the Prefect server, deployments and schedules."""

@@ -1,0 +1,91 @@
+"""What can go wrong with a sheet, sorted by what should happen next.
+
+`SheetRejected` is the sheet's own fault and would happen again: quarantine it.
+`CustodyError` means that a file or a record is not what it should be: stop and move nothing.
+`TransientError` is the world's fault: the same call may work later.
+`ConfigurationError` is a setting that a person has to mend before anything can work.
+
+Every message says what happened, to which sheet, and what to do next; `cause` and `cure` keep
+the two halves apart for tables and reason files.
+"""
+
+from __future__ import annotations
+
+
+class SheetflowError(Exception):
+    """Base of every error that sheetflow raises on purpose.
+
+    Args:
+        cause: What happened, a clause without a full stop.
+        cure: What a person can do about it, a sentence without a full stop.
+        sheet: The printable name of the sheet that it happened to, if it happened to one.
+    """
+
+    def __init__(self, cause: str, *, cure: str, sheet: str | None = None) -> None:
+        self.cause = cause
+        self.cure = cure
+        self.sheet = sheet
+        super().__init__(cause, cure, sheet)
+
+    def __str__(self) -> str:
+        subject = f"{self.sheet}: " if self.sheet else ""
+        return f"{subject}{self.cause}. {self.cure}."
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments are lost by BaseException's own pickling.
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+
+def _rebuild(kind: type[SheetflowError], state: dict[str, object]) -> SheetflowError:
+    error = kind.__new__(kind)
+    error.__dict__.update(state)
+    error.args = (state["cause"], state["cure"], state["sheet"])
+    return error
+
+
+class SheetRejected(SheetflowError):
+    """The sheet is at fault and would be again: it goes to the quarantine, without a retry."""
+
+
+class UnreadableImage(SheetRejected):
+    """The file is not an image that can be read whole."""
+
+
+class ImageTooLarge(SheetRejected):
+    """The image has more pixels, or the file more bytes, than the limits allow."""
+
+
+class CustodyError(SheetflowError):
+    """A file or a record is not what it should be: stop, move nothing, no retry."""
+
+
+class DigestMismatch(CustodyError):
+    """Bytes that should agree with a SHA-256 do not."""
+
+
+class NameTaken(CustodyError):
+    """Another file, with other bytes, already has the name that was to be given."""
+
+
+class TransientError(SheetflowError):
+    """The world is at fault; the same call may work later."""
+
+
+class StoreUnavailable(TransientError):
+    """MongoDB did not answer, or not in time."""
+
+
+class FolderUnavailable(TransientError):
+    """A folder cannot be read or written now: full, unmounted or not permitted."""
+
+
+class SheetBusy(TransientError):
+    """Another run is working on this sheet."""
+
+
+class ConfigurationError(SheetflowError):
+    """A setting, or the machine's set-up, has to be mended by a person first."""
+
+
+class StoreRefused(ConfigurationError):
+    """MongoDB answered, and refuses: credentials, permissions, version or validation."""
