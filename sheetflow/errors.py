@@ -63,6 +63,10 @@ class DigestMismatch(CustodyError):
     """Bytes that should agree with a SHA-256 do not."""
 
 
+class SpoiledResult(CustodyError):
+    """A kept work product is not what was written: it has to be made again."""
+
+
 class NameTaken(CustodyError):
     """Another file, with other bytes, already has the name that was to be given."""
 
@@ -89,3 +93,7 @@ class ConfigurationError(SheetflowError):
 
 class StoreRefused(ConfigurationError):
     """MongoDB answered, and refuses: credentials, permissions, version or validation."""
+
+
+class UsageError(ConfigurationError):
+    """A command or a flow was asked for something that cannot be."""

@@ -1,0 +1,165 @@
+"""The main job: everything in the inbox, or one file, to MongoDB and into the archive."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State as RunState
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.journey import Journey
+from flows.outcomes import Outcome, announce, summary, verdict
+from sheetflow.custody import bring_in, half_archived, staged_files
+from sheetflow.errors import SheetflowError
+from sheetflow.folders import prepare_folders
+from sheetflow.inbox import Waiting, look_into_inbox
+from sheetflow.names import shown_name
+from sheetflow.settings import OnDoubt, load_settings
+from sheetflow.sheets import State
+from sheetflow.store.connection import StoreDoor
+from tasks.bench import Bench
+
+logger = logging.getLogger("sheetflow.ingest")
+
+Root = Annotated[
+    Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
+]
+Doubt = Annotated[
+    OnDoubt | None,
+    Field(
+        description="What becomes of a sheet that needs a review: hold it, or store its certain "
+        "pairs and hold the rest. Empty: SHEETFLOW_ON_DOUBT, or hold."
+    ),
+]
+
+
+@flow(name="ingest-sheets", flow_run_name="ingest sheets", validate_parameters=True)
+def ingest_sheets(root: Root = None, on_doubt: Doubt = None) -> RunState[None]:
+    """Drain the inbox: every sheet to MongoDB and, confirmed, into the archive.
+
+    Sheets that an earlier run left in staging are taken up where it stopped. The run is red, and
+    names the sheets, if any failed, was rejected or needs a review; the others are done.
+    """
+    with _bench(root, on_doubt) as bench:
+        folders = bench.folders
+        inbox = look_into_inbox(folders, settle_s=bench.settings.settle_s)
+        paths = [*half_archived(folders), *staged_files(folders), *inbox.ready]
+        outcomes = [*_left(inbox.left), *_travel_all(bench, paths)]
+    return _concluded(outcomes)
+
+
+@flow(name="ingest-sheet", flow_run_name="ingest {file.name}", validate_parameters=True)
+def ingest_sheet(
+    file: Annotated[
+        Path,
+        Field(
+            description="The sheet: a file in the inbox or in staging, or anywhere else, from "
+            "where it is copied into the inbox first."
+        ),
+    ],
+    root: Root = None,
+    on_doubt: Doubt = None,
+) -> RunState[None]:
+    """Take one sheet to MongoDB and, confirmed, into the archive."""
+    with _bench(root, on_doubt) as bench:
+        path = bring_in(bench.folders, file)
+        if path.parent == bench.folders.inbox:
+            settle_s = bench.settings.settle_s
+            inbox = look_into_inbox(bench.folders, settle_s=settle_s, only=path.name)
+            outcomes = [*_left(inbox.left), *_travel_all(bench, list(inbox.ready))]
+        else:
+            outcomes = _travel_all(bench, [path])
+    return _concluded(outcomes)
+
+
+@contextlib.contextmanager
+def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
+    settings = load_settings(root=root, on_doubt=on_doubt)
+    prepare_folders(settings.folders)
+    with StoreDoor(settings) as door:
+        # MongoDB is looked for, or started, while the first sheets are staged and processed.
+        threading.Thread(target=_open_quietly, args=(door,), daemon=True).start()
+        yield Bench(settings, door, flow_run.get_id())
+
+
+def _open_quietly(door: StoreDoor) -> None:
+    # The first upload meets the same error, with its retries, and reports it.
+    with contextlib.suppress(SheetflowError):
+        door.open()
+
+
+def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:
+    journey = Journey(bench)
+    outcomes, later = [], []
+    with _threads(bench) as pool:
+        futures = {pool.submit(copy_context().run, journey.travel, path): path for path in paths}
+        for future in as_completed(futures):
+            outcome = future.result()
+            if outcome is not None and outcome.state is State.WAITING and len(paths) > 1:
+                later.append(futures[future])
+            elif outcome is not None:
+                announce(outcome)
+                outcomes.append(outcome)
+    # Files with the same bytes exclude each other; the first is done by now, or someone else's.
+    for path in sorted(later):
+        outcome = journey.travel(path)
+        if outcome is not None:
+            announce(outcome)
+            outcomes.append(outcome)
+    return outcomes
+
+
+@contextlib.contextmanager
+def _threads(bench: Bench) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(bench.settings.sheets_in_flight, thread_name_prefix="sheet")
+    try:
+        yield pool
+    except BaseException:
+        # Ctrl-C, or the run was cancelled: each sheet ends its present step and stays there.
+        bench.stopping.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _left(waiting: Sequence[Waiting]) -> list[Outcome]:
+    outcomes = []
+    for item in waiting:
+        name = shown_name(item.path.name)
+        error = f"{name}: {item.cause}. {item.cure}." if item.cure else None
+        note = None if item.cure else item.cause
+        outcomes.append(Outcome(item.path.name, None, State.WAITING, error=error, note=note))
+    for outcome in outcomes:
+        announce(outcome)
+    return outcomes
+
+
+def _concluded(outcomes: Sequence[Outcome]) -> RunState[None]:
+    if outcomes:
+        create_table_artifact(
+            key="ingest-summary",
+            description=summary(outcomes),
+            table=[
+                {
+                    "sheet": shown_name(outcome.name),
+                    "pictures": outcome.counts.pictures if outcome.counts else None,
+                    "symbols": outcome.counts.symbols if outcome.counts else None,
+                    "pairs": outcome.counts.pairs if outcome.counts else None,
+                    "state": str(outcome.state),
+                    "seconds": round(outcome.seconds, 1),
+                    "note": outcome.error or outcome.note or "",
+                }
+                for outcome in outcomes
+            ],
+        )
+    return verdict(outcomes)

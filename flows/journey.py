@@ -1,0 +1,210 @@
+"""One sheet's journey through the steps, whatever step it starts from, always with an outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from prefect import Task
+
+from flows.outcomes import Outcome
+from sheetflow.custody import adopt_staged, claimed_sheet, record_failure
+from sheetflow.errors import (
+    ConfigurationError,
+    SheetBusy,
+    SheetflowError,
+    SheetRejected,
+    SpoiledResult,
+    StoreUnavailable,
+)
+from sheetflow.journal import Entry, load_entry
+from sheetflow.names import shown_name
+from sheetflow.results import discard_result, load_result
+from sheetflow.settings import OnDoubt
+from sheetflow.sheets import ProcessedSheet, Sheet, State
+from sheetflow.store.ledger import archived_twin
+from tasks.archive import archive, archive_duplicate
+from tasks.bench import Bench
+from tasks.process import process
+from tasks.quarantine import quarantine
+from tasks.retries import retry_options
+from tasks.stage import stage
+from tasks.upload import upload
+
+logger = logging.getLogger("sheetflow.journey")
+
+_STEPS = (stage, process, upload, archive, archive_duplicate, quarantine)
+
+
+class StepFailed(Exception):
+    """A step's task run ended in another state than Completed; Prefect has it on record."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class Stopped(Exception):
+    """The run was asked to stop; the sheet stays where its last step left it."""
+
+
+class Journey:
+    """Takes sheets through the steps of one run; used by several threads at once."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        options = retry_options(bench.settings)
+        self._tasks = {step.name: step.with_options(**options) for step in _STEPS}
+
+    def travel(self, path: Path) -> Outcome | None:
+        """Bring the sheet at `path`, in inbox, staging or archive, as far as it goes.
+
+        Returns:
+            What became of it; None if another run took it meanwhile.
+        """
+        started = time.perf_counter()
+        try:
+            with claimed_sheet(self._bench.folders, path) as sheet:
+                outcome = self._with_outcome(sheet)
+        except FileNotFoundError:
+            return None
+        except SheetBusy as error:
+            outcome = Outcome(path.name, None, State.WAITING, note=str(error))
+        except SheetflowError as error:
+            outcome = Outcome(path.name, None, State.FAILED, error=_told(path.name, error))
+        return replace(outcome, seconds=time.perf_counter() - started)
+
+    def _with_outcome(self, sheet: Sheet) -> Outcome:
+        entry = load_entry(self._bench.folders, sheet.sha256)
+        name = entry.name if entry is not None else sheet.name
+        if entry is not None and self._waits_for_a_person(entry, sheet):
+            return replace(_needs_review(entry), old_news=True)
+        try:
+            return self._steps(sheet, name)
+        except Stopped:
+            return Outcome(name, sheet.sha256, State.WAITING, note="the run was stopped")
+        except StepFailed as failure:
+            return self._failed(sheet, name, failure.error)
+
+    def _steps(self, sheet: Sheet, name: str) -> Outcome:
+        bench = self._bench
+        if sheet.path.parent == bench.folders.inbox:
+            twin = self._archived_twin(sheet, wait=False)
+            if twin is not None:
+                return self._duplicate(sheet, name, twin)
+            sheet = self._run(stage, sheet, bench)
+        entry = adopt_staged(bench.folders, sheet, flow_run_id=bench.flow_run_id)
+        try:
+            processed = load_result(bench.folders, sheet) or self._run(process, sheet, bench)
+        except StepFailed as failure:
+            if not isinstance(failure.error, SheetRejected):
+                raise
+            self._run(quarantine, sheet, failure.error, bench)
+            error = _told(name, failure.error)
+            return Outcome(name, sheet.sha256, State.REJECTED, error=error)
+        if processed.reading.doubts and entry.archived_name is None:
+            return self._hold(processed)
+        return self._store(processed, name)
+
+    def _store(self, processed: ProcessedSheet, name: str) -> Outcome:
+        bench, sheet = self._bench, processed.sheet
+        if sheet.path.parent == bench.folders.staging:
+            twin = self._archived_twin(sheet, wait=True)
+            if twin is not None:
+                return self._duplicate(sheet, name, twin)
+        receipt = self._upload(processed, certain_only=False)
+        self._run(archive, sheet, receipt, bench)
+        return Outcome(name, sheet.sha256, State.ARCHIVED, processed.counts)
+
+    def _hold(self, processed: ProcessedSheet) -> Outcome:
+        bench, sheet = self._bench, processed.sheet
+        if bench.settings.on_doubt is OnDoubt.STORE_CERTAIN and processed.reading.certain_pairs:
+            self._upload(processed, certain_only=True)
+        entry = load_entry(bench.folders, sheet.sha256)
+        if entry is None:
+            entry = adopt_staged(bench.folders, sheet)
+        return replace(_needs_review(entry), counts=processed.counts)
+
+    def _upload(self, processed: ProcessedSheet, *, certain_only: bool) -> Any:
+        if self._bench.outage is not None:
+            # Another sheet has used up its retries on the same outage; this one's would add
+            # nothing but waiting. Its results are kept, and the next run uploads them.
+            raise StepFailed(self._bench.outage)
+        reading = processed.reading
+        pairs = reading.certain_pairs if certain_only else reading.pairs
+        try:
+            return self._run(upload, processed, pairs, self._bench)
+        except StepFailed as failure:
+            if isinstance(failure.error, StoreUnavailable | ConfigurationError):
+                self._bench.outage = failure.error
+            raise
+
+    def _duplicate(self, sheet: Sheet, name: str, twin: str) -> Outcome:
+        self._run(archive_duplicate, sheet, twin, self._bench)
+        note = f"the same bytes as {shown_name(twin)}, which is stored and archived already"
+        return Outcome(name, sheet.sha256, State.ARCHIVED, note=note)
+
+    def _archived_twin(self, sheet: Sheet, *, wait: bool) -> str | None:
+        door = self._bench.door
+        try:
+            store = door.open() if wait and self._bench.outage is None else door.opened()
+            return archived_twin(store, sheet.sha256) if store is not None else None
+        except SheetflowError:
+            return None  # MongoDB is away: the upload will say so, with its retries
+
+    def _waits_for_a_person(self, entry: Entry, sheet: Sheet) -> bool:
+        if (
+            entry.state is not State.NEEDS_REVIEW
+            or sheet.path.parent != self._bench.folders.staging
+        ):
+            return False
+        store_certain = self._bench.settings.on_doubt is OnDoubt.STORE_CERTAIN
+        return not (store_certain and entry.stored_pairs == 0)
+
+    def _failed(self, sheet: Sheet, name: str, error: BaseException) -> Outcome:
+        bench = self._bench
+        message = _told(name, error)
+        if isinstance(error, SpoiledResult):
+            discard_result(bench.folders, sheet)
+        try:
+            record_failure(bench.folders, sheet, message, flow_run_id=bench.flow_run_id)
+        except SheetflowError as unwritten:
+            logger.warning("%s: the journal could not be written: %s", sheet.label, unwritten)
+        entry = load_entry(bench.folders, sheet.sha256)
+        bench.tell_ledger(entry)
+        counts = entry.counts if entry is not None else None
+        return Outcome(name, sheet.sha256, State.FAILED, counts, error=message)
+
+    def _run(self, step: Task[..., Any], *arguments: Any) -> Any:
+        if self._bench.stopping.is_set():
+            raise Stopped
+        state = self._tasks[step.name](*arguments, return_state=True)
+        value = state.result(raise_on_failure=False)
+        if state.is_completed():
+            return value
+        raise StepFailed(value if isinstance(value, BaseException) else RuntimeError(state.message))
+
+
+def _needs_review(entry: Entry) -> Outcome:
+    doubts = "; ".join(entry.doubts) or "it needs a review"
+    stored = f" ({entry.stored_pairs} certain pairs are stored)" if entry.stored_pairs else ""
+    return Outcome(
+        entry.name,
+        entry.sha256,
+        State.NEEDS_REVIEW,
+        entry.counts,
+        error=f"{shown_name(entry.name)}: {doubts}{stored}. Look at the sheet in "
+        f"images_sources/; it is held until the doubts are settled.",
+    )
+
+
+def _told(name: str, error: BaseException) -> str:
+    if isinstance(error, SheetflowError):
+        return str(error) if error.sheet else f"{shown_name(name)}: {error}"
+    return (
+        f"{shown_name(name)}: unexpectedly, {type(error).__name__}: {error}. The sheet is safe where "
+        "it is; please report this with the run's log."
+    )

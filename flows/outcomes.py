@@ -1,0 +1,116 @@
+"""What became of each sheet in a run, and what that makes of the run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from sheetflow.names import portable_name, shown_name
+from sheetflow.sheets import Counts
+from sheetflow.sheets import State as SheetState
+
+_NAMED_AT_MOST = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one sheet.
+
+    Attributes:
+        name: Its name on disk.
+        sha256: Its digest; None if its bytes could not be read.
+        state: Where it is now, or `failed` if this attempt did not bring it on.
+        counts: What was found on it.
+        error: The cause and the cure, if there is anything to say.
+        seconds: How long this attempt took.
+        old_news: It waited for a person before this run, and still does.
+        note: What is worth knowing though nothing is wrong.
+    """
+
+    name: str
+    sha256: str | None
+    state: SheetState
+    counts: Counts | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    old_news: bool = False
+    note: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nobody has to do anything about it."""
+        return self.error is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `sheetflow ingest --json` prints of it."""
+        return {
+            "name": portable_name(self.name),
+            "sha256": self.sha256,
+            "state": str(self.state),
+            "pairs": self.counts.pairs if self.counts else 0,
+            "error": self.error,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+Listener = Callable[[Outcome], None]
+_LISTENER: ContextVar[Listener | None] = ContextVar("outcome_listener", default=None)
+
+
+@contextlib.contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call `listener` with each outcome of the flows that run inside the block, as it comes."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def announce(outcome: Outcome) -> None:
+    """Tell whoever listens to this run."""
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener(outcome)
+
+
+def verdict(outcomes: Sequence[Outcome]) -> State[None]:
+    """Return the state of a run: red, with the names, if any sheet in it came to grief.
+
+    The name stays `Failed`, which automations go by.
+    """
+    news = [outcome for outcome in outcomes if not outcome.ok and not outcome.old_news]
+    message = summary(outcomes)
+    return Failed(message=message) if news else Completed(message=message)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Return a run's outcome in a sentence or two that name every sheet in trouble."""
+    if not outcomes:
+        return "Nothing to do: the inbox is empty."
+    total = len(outcomes)
+    clauses = [f"{_count(outcomes, SheetState.ARCHIVED)} of {total} sheets archived"]
+    for state, words in (
+        (SheetState.FAILED, "failed, kept for the next run"),
+        (SheetState.NEEDS_REVIEW, "need a review"),
+        (SheetState.REJECTED, "rejected, see images_rejected"),
+        (SheetState.WAITING, "left in the inbox"),
+    ):
+        names = [shown_name(item.name) for item in outcomes if item.state is state]
+        if names:
+            shown = ", ".join(names[:_NAMED_AT_MOST])
+            more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
+            clauses.append(f"{len(names)} {words}: {shown}{more}")
+    causes = list(dict.fromkeys(item.error for item in outcomes if item.error))
+    cause = f" First cause: {causes[0]}" if causes else ""
+    return "; ".join(clauses) + "." + cause
+
+
+def _count(outcomes: Sequence[Outcome], state: SheetState) -> int:
+    return sum(outcome.state is state for outcome in outcomes)

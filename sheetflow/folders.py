@@ -1,0 +1,66 @@
+"""The four places of a sheet, and the folder of work products beside them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sheetflow.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where sheets and work products are.
+
+    Attributes:
+        inbox: `source/`: people and scanners write here, nobody else.
+        staging: `images_sources/`: being processed, or waiting for an upload or a review.
+        archive: `images_old/`: stored and confirmed.
+        quarantine: `images_rejected/`: not a readable image, with a reason file beside it.
+        state: `.sheetflow/`: work products, locks, the embedded servers' data.
+    """
+
+    inbox: Path
+    staging: Path
+    archive: Path
+    quarantine: Path
+    state: Path
+
+    @property
+    def work(self) -> Path:
+        """Work products, one folder a sheet, named by its digest."""
+        return self.state / "work"
+
+    @property
+    def claims(self) -> Path:
+        """One lock file for each sheet that was ever worked on and is not yet archived."""
+        return self.state / "claims"
+
+
+def prepare_folders(folders: Folders) -> None:
+    """Make the folders that are missing.
+
+    Raises:
+        ConfigurationError: One cannot be made, or something else has its name.
+    """
+    for folder in (folders.inbox, folders.staging, folders.archive, folders.quarantine):
+        _make(folder, mode=0o755)
+    for folder in (folders.state, folders.work, folders.claims):
+        # Work products and the embedded database are nobody else's business.
+        _make(folder, mode=0o700)
+
+
+def _make(folder: Path, *, mode: int) -> None:
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the folder {folder} cannot be made: {error.strerror}",
+            cure="Name another data root with --root or SHEETFLOW_ROOT, or mend its permissions",
+        ) from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"the folder {folder} cannot be read and written",
+            cure="Give the account that runs sheetflow the right to read and write there",
+        )

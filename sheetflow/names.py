@@ -1,0 +1,59 @@
+"""Names of files: as people gave them, as records can hold them, as a terminal can show them."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from pathlib import PurePath
+
+MAX_NAME_BYTES = 255
+"""What the usual file systems allow; counted in bytes, so 85 Chinese characters fill it."""
+
+IGNORED_PATTERNS = (
+    ".*",  # hidden files: .DS_Store, .syncthing.*, our own half copies
+    "~*",  # Office lock files and some scanners' scratch files
+    "*~",
+    "*.part",
+    "*.partial",
+    "*.tmp",
+    "*.temp",
+    "*.crdownload",
+    "*.download",
+    "*.filepart",
+    "thumbs.db",
+    "desktop.ini",
+)
+"""Names that scanners, browsers, sync tools and file managers give to what is not a sheet (yet)."""
+
+
+def is_ignored(name: str) -> bool:
+    """Tell whether a file's name says that it is not a sheet, or not one yet."""
+    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in IGNORED_PATTERNS)
+
+
+def portable_name(name: str) -> str:
+    r"""Return a file's name as Unicode that JSON, BSON and Prefect can hold.
+
+    Bytes that are not UTF-8 reach Python as lone surrogates, which none of those can encode; they
+    are spelled `\xNN`. Every other name comes back as it is, newlines included.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def shown_name(name: str) -> str:
+    """Return a file's name on one line, safe for a log, a table and a terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in portable_name(name)
+    )
+
+
+def name_with_mark(name: str, mark: str) -> str:
+    """Return `name` with `~mark` before its suffix: `mugs.jpg`, `2` gives `mugs~2.jpg`.
+
+    A stem that would make the name too long for a file system gives up its end, not the mark.
+    """
+    path = PurePath(name)
+    ending = f"~{mark}{path.suffix}"
+    room = MAX_NAME_BYTES - len(os.fsencode(ending))
+    return os.fsdecode(os.fsencode(path.stem)[: max(room, 0)]) + ending

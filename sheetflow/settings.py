@@ -1,0 +1,143 @@
+"""Every setting, read once from the environment or `.env` where a run starts, and handed down."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sheetflow.errors import ConfigurationError
+from sheetflow.folders import Folders
+
+
+class OnDoubt(StrEnum):
+    """What becomes of a sheet that a person should look at."""
+
+    HOLD = "hold"
+    """Nothing of it is stored until it was reviewed."""
+    STORE_CERTAIN = "store-certain"
+    """Its certain pairs are stored; the sheet itself is held."""
+
+
+class Settings(BaseSettings):
+    """What someone may tune. Each field's variable is `SHEETFLOW_` and its name, unless said."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SHEETFLOW_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    root: Path = Field(
+        default=Path(),
+        description="The data root: the folder that holds the four places of a sheet. "
+        "Default: the current folder.",
+    )
+    source_dir: Path | None = Field(
+        default=None, description="The inbox, if it is not `source/` under the data root."
+    )
+    staging_dir: Path | None = Field(
+        default=None, description="The staging, if it is not `images_sources/` under the root."
+    )
+    archive_dir: Path | None = Field(
+        default=None, description="The archive, if it is not `images_old/` under the root."
+    )
+    rejected_dir: Path | None = Field(
+        default=None, description="The quarantine, if it is not `images_rejected/` under the root."
+    )
+
+    mongodb_uri: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("MONGODB_URI", "mongodb_uri"),
+        description="`MONGODB_URI`: your own MongoDB. Unset: an embedded one, under the data root.",
+    )
+    database_name: str = Field(
+        default="images_db",
+        min_length=1,
+        validation_alias=AliasChoices("DATABASE_NAME", "database_name"),
+        description="`DATABASE_NAME`: the database.",
+    )
+    collection_name: str = Field(
+        default="codes_images",
+        min_length=1,
+        validation_alias=AliasChoices("COLLECTION_NAME", "collection_name"),
+        description="`COLLECTION_NAME`: the collection of records, one document for each code.",
+    )
+    mongodb_connect_timeout_s: Annotated[float, Field(gt=0, le=300)] = Field(
+        default=5.0, description="How long to look for a MongoDB that answers."
+    )
+    mongodb_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=60.0, description="How long one call to MongoDB may take, its retries included."
+    )
+
+    on_doubt: OnDoubt = Field(
+        default=OnDoubt.HOLD,
+        description="What becomes of a sheet that needs a review: `hold` stores nothing of it, "
+        "`store-certain` stores its certain pairs; the sheet waits either way.",
+    )
+    settle_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=2.0, description="How long a file's size and times must stand still in the inbox."
+    )
+    sheets_in_flight: Annotated[int, Field(ge=1, le=64)] = Field(
+        default_factory=lambda: max(2, os.cpu_count() or 1),
+        description="How many sheets are worked on side by side. Default: one for each core.",
+    )
+    retries: Annotated[int, Field(ge=0, le=20)] = Field(
+        default=4, description="How often a step is tried again when the world is at fault."
+    )
+    retry_delay_s: Annotated[float, Field(ge=0, le=600)] = Field(
+        default=1.0, description="The first pause before a retry; each next one is twice as long."
+    )
+    max_pixels: Annotated[int, Field(gt=0)] = Field(
+        default=200_000_000, description="Images with more pixels are rejected unread."
+    )
+    max_file_bytes: Annotated[int, Field(gt=0)] = Field(
+        default=512 * 1024 * 1024, description="Larger files are rejected unread."
+    )
+
+    @property
+    def folders(self) -> Folders:
+        """The folders that these settings name, as absolute paths."""
+        root = self.root.expanduser().absolute()
+
+        def place(set_apart: Path | None, name: str) -> Path:
+            return root / (set_apart.expanduser() if set_apart else name)
+
+        return Folders(
+            inbox=place(self.source_dir, "source"),
+            staging=place(self.staging_dir, "images_sources"),
+            archive=place(self.archive_dir, "images_old"),
+            quarantine=place(self.rejected_dir, "images_rejected"),
+            state=root / ".sheetflow",
+        )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` that are not None win over the environment.
+
+    Raises:
+        ConfigurationError: A setting has a value that it cannot have.
+    """
+    try:
+        return Settings(**{key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ConfigurationError(
+            f"a setting is wrong: {problems}",
+            cure="Mend it in the environment or in .env; docs/settings.md lists them all",
+        ) from None  # pydantic's own text could repeat a value that is a secret
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "?"
+    return name if name.isupper() else f"SHEETFLOW_{name.upper()}"

@@ -1,0 +1,148 @@
+"""Where every sheet stands, answered from the folders and the journal, MongoDB there or not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sheetflow.custody import reason_file, staged_files
+from sheetflow.folders import Folders
+from sheetflow.inbox import waiting_names
+from sheetflow.journal import Entry, entries
+from sheetflow.names import is_ignored, portable_name
+from sheetflow.sheets import State
+
+_AWAITING_UPLOAD = (State.PROCESSED, State.UPLOADED)
+
+
+@dataclass(frozen=True)
+class StagedStatus:
+    """One sheet in staging, as the journal knows it."""
+
+    name: str
+    sha256: str | None
+    state: State
+    attempts: int
+    last_error: str | None
+    doubts: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as `sheetflow status --json` prints it."""
+        return {
+            "name": portable_name(self.name),
+            "sha256": self.sha256,
+            "state": str(self.state),
+            "attempts": self.attempts,
+            "last_error": self.last_error,
+            "doubts": list(self.doubts),
+        }
+
+
+@dataclass(frozen=True)
+class SystemStatus:
+    """The whole system at a glance.
+
+    Attributes:
+        waiting: Files in the inbox.
+        staged: All files in staging; the next three count some of them.
+        awaiting_upload: Processed, and not yet archived.
+        needs_review: Waiting for a person.
+        failed: Staged sheets whose last attempt failed.
+        archived: Files in the archive.
+        rejected: Files in quarantine, their reason files not counted.
+        oldest_unarchived_s: Age of the oldest file in inbox or staging, by its last change, in
+            seconds; None if there is none.
+        sheets: The staged ones, oldest first.
+    """
+
+    waiting: int
+    staged: int
+    awaiting_upload: int
+    needs_review: int
+    failed: int
+    archived: int
+    rejected: int
+    oldest_unarchived_s: float | None
+    sheets: tuple[StagedStatus, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no sheet has failed and none waits for a person."""
+        return not (self.failed or self.needs_review)
+
+    def to_json(self, *, reachable: bool, embedded: bool) -> dict[str, Any]:
+        """Return it as `sheetflow status --json` prints it."""
+        return {
+            "waiting": self.waiting,
+            "staged": self.staged,
+            "awaiting_upload": self.awaiting_upload,
+            "needs_review": self.needs_review,
+            "failed": self.failed,
+            "archived": self.archived,
+            "rejected": self.rejected,
+            "oldest_unarchived_s": self.oldest_unarchived_s,
+            "sheets": [sheet.to_json() for sheet in self.sheets],
+            "mongodb": {"reachable": reachable, "embedded": embedded},
+        }
+
+
+def system_status(folders: Folders) -> SystemStatus:
+    """Look at the folders and the journal; missing folders count as empty ones."""
+    waiting = waiting_names(folders) if folders.inbox.is_dir() else []
+    staged = staged_files(folders) if folders.staging.is_dir() else []
+    known = {entry.staged_name: entry for entry in entries(folders)}
+    sheets = tuple(_staged(path, known.get(path.name)) for path in staged)
+    unarchived = [*(folders.inbox / name for name in waiting), *staged]
+    return SystemStatus(
+        waiting=len(waiting),
+        staged=len(sheets),
+        awaiting_upload=sum(sheet.state in _AWAITING_UPLOAD for sheet in sheets),
+        needs_review=sum(sheet.state is State.NEEDS_REVIEW for sheet in sheets),
+        failed=sum(sheet.last_error is not None for sheet in sheets),
+        archived=_count(folders.archive),
+        rejected=_count_rejected(folders.quarantine),
+        oldest_unarchived_s=_oldest_age_s(unarchived),
+        sheets=sheets,
+    )
+
+
+def _staged(path: Path, entry: Entry | None) -> StagedStatus:
+    if entry is None:
+        return StagedStatus(path.name, None, State.STAGED, 0, None, ())
+    state = State.STAGED if entry.state is State.WAITING else entry.state
+    return StagedStatus(
+        path.name, entry.sha256, state, entry.attempts, entry.last_error, entry.doubts
+    )
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for _ in _file_names(folder))
+
+
+def _count_rejected(folder: Path) -> int:
+    names = set(_file_names(folder))
+    reasons = {reason_file(folder / name).name for name in names}
+    return len(names - reasons)
+
+
+def _file_names(folder: Path) -> Iterable[str]:
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as found:
+        for item in found:
+            if not is_ignored(item.name):
+                yield item.name
+
+
+def _oldest_age_s(paths: Iterable[Path]) -> float | None:
+    changed = []
+    for path in paths:
+        try:
+            changed.append(path.lstat().st_mtime)
+        except FileNotFoundError:
+            continue  # moved on while we looked
+    return round(max(time.time() - min(changed), 0.0), 1) if changed else None

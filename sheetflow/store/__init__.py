@@ -1,0 +1,1 @@
+"""The store: the one door to MongoDB."""

@@ -1,0 +1,82 @@
+"""The ledger: each sheet's whole life, one document a sheet, `_id` the SHA-256 of the file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sheetflow.journal import Entry, Event
+from sheetflow.names import portable_name
+from sheetflow.receipts import UploadReceipt
+from sheetflow.sheets import State
+from sheetflow.store.connection import Store
+from sheetflow.store.errors import translated_store_errors
+
+
+def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = None) -> None:
+    """Bring a sheet's ledger document to what the journal says; run again, it changes nothing.
+
+    Raises:
+        StoreUnavailable: MongoDB is away.
+        StoreRefused: MongoDB refuses.
+    """
+    fields: dict[str, Any] = {
+        "name": portable_name(entry.name),
+        "state": str(entry.state),
+        "attempts": entry.attempts,
+        "counts": asdict(entry.counts) if entry.counts is not None else None,
+        "doubts": list(entry.doubts),
+        "last_error": entry.last_error,
+        "staged_name": portable_name(entry.staged_name),
+        "archived_name": portable_name(entry.archived_name) if entry.archived_name else None,
+        "updated_at": datetime.now(UTC),
+    }
+    if receipt is not None:
+        fields["receipt"] = {
+            "confirmed_at": receipt.confirmed_at,
+            "complete": receipt.complete,
+            "pairs": [asdict(line) for line in receipt.lines],
+        }
+    with translated_store_errors():
+        store.sheets.update_one(
+            {"_id": entry.sha256},
+            {
+                "$set": fields,
+                # A set, so that events that are there already are not written again.
+                "$addToSet": {"history": {"$each": [_event(event) for event in entry.history]}},
+            },
+            upsert=True,
+        )
+
+
+def archived_twin(store: Store, sha256: str) -> str | None:
+    """Return the name of an archived sheet with these bytes, None if there is none."""
+    with translated_store_errors():
+        document = store.sheets.find_one({"_id": sha256, "state": str(State.ARCHIVED)}, {"name": 1})
+    return None if document is None else str(document["name"])
+
+
+def write_duplicate(
+    store: Store, sha256: str, *, name: str, archived_name: str, event: Event
+) -> None:
+    """Record that the bytes of an archived sheet came again, and under which name they are kept."""
+    with translated_store_errors():
+        store.sheets.update_one(
+            {"_id": sha256},
+            {
+                "$addToSet": {
+                    "duplicates": {
+                        "name": portable_name(name),
+                        "archived_name": portable_name(archived_name),
+                        "at": datetime.fromisoformat(event.at),
+                    },
+                    "history": _event(event),
+                },
+                "$set": {"updated_at": datetime.now(UTC)},
+            },
+        )
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {**asdict(event), "at": datetime.fromisoformat(event.at)}

@@ -1,0 +1,61 @@
+"""Uploading a processed sheet: stored, read back, and written into journal and ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sheetflow.folders import Folders
+from sheetflow.journal import load_entry, save_entry
+from sheetflow.reading import Pair
+from sheetflow.receipts import UploadReceipt
+from sheetflow.records import drafts_of
+from sheetflow.sheets import ProcessedSheet, State
+from sheetflow.store.catalogue import confirm_upload, upload_sheet
+from sheetflow.store.connection import Store
+from sheetflow.store.ledger import write_entry
+
+logger = logging.getLogger(__name__)
+
+
+def store_pairs(
+    folders: Folders,
+    store: Store,
+    processed: ProcessedSheet,
+    pairs: Sequence[Pair],
+    *,
+    flow_run_id: str | None = None,
+) -> UploadReceipt:
+    """Store pairs of a sheet, prove that they are stored, and say so in journal and ledger.
+
+    Args:
+        folders: Where the journal is.
+        store: The open store.
+        processed: The sheet with its work products.
+        pairs: Those of its pairs that are to be stored: all of them, or the certain ones.
+        flow_run_id: The Prefect run.
+
+    Returns:
+        The receipt; complete only if `pairs` were all of the sheet's.
+
+    Raises:
+        StoreUnavailable: MongoDB is away; run again.
+        UploadUnconfirmed: MongoDB returned other bytes than were sent; run again.
+        StoreRefused: MongoDB refuses.
+        SpoiledResult: The kept crops are spoiled; process the sheet again.
+    """
+    drafts = drafts_of(processed, pairs, flow_run_id=flow_run_id)
+    upload_sheet(store, processed, drafts)
+    receipt = confirm_upload(store, processed, drafts)
+    entry = load_entry(folders, processed.sheet.sha256)
+    if entry is not None:
+        state = State.UPLOADED if receipt.complete else entry.state
+        note = f"{len(receipt.lines)} of {receipt.pairs_on_sheet} pairs stored and read back"
+        entry = replace(entry, stored_pairs=len(receipt.lines)).moved_on(
+            state, flow_run_id=flow_run_id, note=note
+        )
+        save_entry(folders, entry)
+        write_entry(store, entry, receipt=receipt)
+    logger.info("%s: %d pairs stored and read back", processed.sheet.label, len(receipt.lines))
+    return receipt

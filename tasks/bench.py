@@ -1,0 +1,47 @@
+"""What the tasks of one run work with."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from sheetflow.errors import SheetflowError
+from sheetflow.folders import Folders
+from sheetflow.journal import Entry
+from sheetflow.settings import Settings
+from sheetflow.store.connection import StoreDoor
+from sheetflow.store.ledger import write_entry
+
+logger = logging.getLogger("sheetflow.bench")
+
+
+class Bench:
+    """Settings, folders, the door to the store and the run's own id, shared by its threads.
+
+    A plain class on purpose: Prefect looks through dataclasses and models that are passed to a
+    task, at every call, for results of other tasks.
+    """
+
+    def __init__(self, settings: Settings, door: StoreDoor, flow_run_id: str | None) -> None:
+        self.settings = settings
+        self.door = door
+        self.flow_run_id = flow_run_id
+        self.stopping = threading.Event()
+        """Set when the run was asked to stop: no sheet begins another step."""
+        self.outage: SheetflowError | None = None
+        """Why MongoDB cannot be used, once a sheet's retries are used up; the others do not wait."""
+
+    @property
+    def folders(self) -> Folders:
+        """The four places and the state folder."""
+        return self.settings.folders
+
+    def tell_ledger(self, entry: Entry | None) -> None:
+        """Copy a journal entry to the ledger if MongoDB can be had; else the next run does it."""
+        store = self.door.opened()
+        if store is None or entry is None or self.outage is not None:
+            return
+        try:
+            write_entry(store, entry)
+        except SheetflowError as error:
+            logger.warning("The ledger could not be told of %s: %s", entry.sha256[:8], error)

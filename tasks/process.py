@@ -1,0 +1,31 @@
+"""Read a staged sheet."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from sheetflow.recognition import RecognitionSettings
+
+from sheetflow.processing import note_processed, process_sheet
+from sheetflow.sheets import ProcessedSheet, Sheet
+from tasks.bench import Bench
+from tasks.retries import JITTER, is_transient
+
+
+@task(
+    task_run_name="process {sheet.label}",
+    retry_condition_fn=is_transient,
+    retry_jitter_factor=JITTER,
+    cache_policy=NO_CACHE,
+)
+def process(sheet: Sheet, bench: Bench) -> ProcessedSheet:
+    """Cut a staged sheet apart, read its codes, pair them with their pictures, keep the result."""
+    processed = process_sheet(
+        bench.folders,
+        sheet,
+        recognition=RecognitionSettings(),
+        max_pixels=bench.settings.max_pixels,
+        max_file_bytes=bench.settings.max_file_bytes,
+    )
+    bench.tell_ledger(note_processed(bench.folders, processed, flow_run_id=bench.flow_run_id))
+    return processed

@@ -1,0 +1,25 @@
+"""Take a sheet out of the inbox."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from sheetflow.custody import stage_sheet
+from sheetflow.journal import load_entry
+from sheetflow.sheets import Sheet
+from tasks.bench import Bench
+from tasks.retries import JITTER, is_transient
+
+
+@task(
+    task_run_name="stage {sheet.label}",
+    retry_condition_fn=is_transient,
+    retry_jitter_factor=JITTER,
+    cache_policy=NO_CACHE,
+)
+def stage(sheet: Sheet, bench: Bench) -> Sheet:
+    """Move a sheet from the inbox to staging."""
+    staged = stage_sheet(bench.folders, sheet, flow_run_id=bench.flow_run_id)
+    bench.tell_ledger(load_entry(bench.folders, sheet.sha256))
+    return staged
