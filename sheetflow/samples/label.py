@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
@@ -11,13 +12,15 @@ from sheetflow.samples.codes import Modules
 from sheetflow.samples.layout import PxBox
 from sheetflow.samples.lettering import INK, Line
 from sheetflow.samples.payloads import printed_digits
-from sheetflow.samples.spec import SheetSpec
+from sheetflow.samples.spec import LabelSide, SheetSpec
 
 # Nominal widths of a module; print shops go down to 0.25 mm for EAN.
 _MODULE_MM = {"QR": 0.75}
 _LINEAR_MODULE_MM = 0.38
-_BAR_HEIGHTS_MM = (4.0, 13.0)
+_BAR_HEIGHTS_MM = (2.5, 13.0)
 _SMALLEST_MODULE_PX = 1
+# With the gap to the picture, more than the widest quiet zone.
+_INDENT_MM = 2.0
 _PEN: Colour = (24, 26, 60)
 
 
@@ -57,13 +60,15 @@ def print_label(
     spec: SheetSpec,
     accent: Colour,
 ) -> PrintedLabel:
-    """Print a label into its room, centred across, and say where its parts stand.
+    """Print a label into its room, close to its picture, and say where its parts stand.
 
     Raises:
         ValueError: The code does not fit, even with modules of a single pixel.
     """
-    width, height = room[2] - room[0], room[3] - room[1]
-    unit = min(spec.px(1.0), height / 26) if spec.label_side in ("above", "below") else spec.px(1.0)
+    beside = spec.label_side in ("right", "left")
+    indent = spec.px(_INDENT_MM) if beside else 0
+    width, height = room[2] - room[0] - indent, room[3] - room[1]
+    unit = spec.px(1.0) if beside else min(spec.px(1.0), height / 26)
     gap = max(2, round(1.3 * unit))
     caption = _line(text.caption, 3.3 * unit, INK, width)
     price = _line(text.price, 4.0 * unit, accent, width, bold=True)
@@ -73,10 +78,16 @@ def print_label(
         digits = _line(printed, 2.8 * unit, INK, width)
     lines = [line for line in (caption, price, digits) if line is not None]
     left_over = height - sum(line.height + gap for line in lines)
-    code_image, module_px = _sized(code, (width, left_over), spec)
+    code_image, module_px = _sized(code, (room[2] - room[0], left_over), spec)
     if code is not None and not code.is_linear:
         gap = max(gap, code.quiet * module_px)
-    return _stack(page, room, (caption, code_image, digits, price), gap=gap, module_px=module_px)
+    parts = (caption, code_image, digits, price)
+    boxes = _stack(parts, room, side=spec.label_side, gap=gap, indent=indent)
+    for part, box in zip(parts, boxes, strict=True):
+        if part is not None and box is not None:
+            _print_part(page, part, box)
+    everything = tuple(box for box in boxes if box is not None)
+    return PrintedLabel(boxes[1], module_px, boxes[0], boxes[3], everything)
 
 
 def scribble(page: Image.Image, code: PxBox) -> None:
@@ -108,39 +119,39 @@ def _sized(
     if not code.is_linear:
         fits = min(fits, room[1] // (code.dark.shape[0] + 2 * code.quiet))
     module_px = min(wanted, fits)
-    if module_px < _SMALLEST_MODULE_PX:
-        raise ValueError(f"sheet spec {spec.name!r}: no room for {code.symbology} {code.text!r}")
     low, high = (spec.px(height) for height in _BAR_HEIGHTS_MM)
-    bar_height = max(low, min(high, room[1], code.dark.shape[1] * module_px // 2))
+    if module_px < _SMALLEST_MODULE_PX or (code.is_linear and room[1] < low):
+        raise ValueError(f"sheet spec {spec.name!r}: no room for {code.symbology} {code.text!r}")
+    bar_height = min(high, room[1], max(low, code.dark.shape[1] * module_px // 2))
     return code.image(module_px, bar_height), module_px
 
 
 def _stack(
-    page: Image.Image,
+    parts: Sequence[Line | Image.Image | None],
     room: PxBox,
-    parts: tuple[Line | None, Image.Image | None, Line | None, Line | None],
     *,
+    side: LabelSide,
     gap: int,
-    module_px: int,
-) -> PrintedLabel:
-    present = [part for part in parts if part is not None]
-    total = sum(part.height for part in present) + gap * (len(present) - 1)
-    top = room[1] + max(0, (room[3] - room[1] - total) // 2)
+    indent: int,
+) -> list[PxBox | None]:
+    """Return the parts' boxes, one below the other, at the room's edge that faces the picture."""
+    heights = [part.height + gap for part in parts if part is not None]
+    slack = room[3] - room[1] - sum(heights) + gap
+    top = room[1] + {"below": 0, "above": slack}.get(side, slack // 2)
     boxes: list[PxBox | None] = []
     for part in parts:
         if part is None:
             boxes.append(None)
             continue
-        left = room[0] + (room[2] - room[0] - part.width) // 2
-        boxes.append(_print_part(page, part, left, top))
+        free = room[2] - room[0] - part.width
+        left = room[0] + {"right": indent, "left": free - indent}.get(side, free // 2)
+        boxes.append((left, top, left + part.width, top + part.height))
         top += part.height + gap
-    caption, code, _, price = boxes
-    everything = tuple(box for box in boxes if box is not None)
-    return PrintedLabel(code, module_px, caption, price, everything)
+    return boxes
 
 
-def _print_part(page: Image.Image, part: Line | Image.Image, left: int, top: int) -> PxBox:
+def _print_part(page: Image.Image, part: Line | Image.Image, box: PxBox) -> None:
     if isinstance(part, Line):
-        return part.print_at(page, left, top)
-    page.paste(part, (left, top))
-    return left, top, left + part.width, top + part.height
+        part.print_at(page, box[0], box[1])
+    else:
+        page.paste(part, box[:2])

@@ -91,7 +91,7 @@ class SheetSpec:
     dpi: int = 200
     rows: int = 3
     columns: int = 2
-    margin_mm: float = 14.0
+    margin_mm: float = 12.0
     label_side: LabelSide = "below"
     frame: Frame = "none"
     pictures: PictureStyle = "cutout"
