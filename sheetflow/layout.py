@@ -1,0 +1,337 @@
+"""Find the grid of an upright page: which cell each code and each picture stands in.
+
+Pure: boxes in, cells out. Frames say where the cells are, if there are any. Without them the codes
+do: they stand on a lattice, and its cells are shifted until they cut as few pictures as possible
+and as many as possible hold a code and a picture. A cell whose code is missing is found all the
+same, so that its picture is never given to a neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from statistics import median
+
+import numpy as np
+
+from sheetflow.geometry import Box, union_of
+
+_SAME_SIZE = 0.07
+_CLUSTER_GAP_PX = 28.0
+_PHASES = 32
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of the grid; row and column count from 0 at the page's top left."""
+
+    row: int
+    column: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The cells' borders along one axis: cell `i` is [start + i * pitch, start + (i + 1) * pitch).
+
+    An axis of one cell has an infinite pitch.
+    """
+
+    start: float
+    pitch: float
+    count: int
+
+    def index(self, position: float) -> int:
+        """Return the cell that a position falls into; it may lie outside of the grid."""
+        if np.isinf(self.pitch):
+            return 0
+        return int(np.floor((position - self.start) / self.pitch))
+
+    def span(self, index: int) -> tuple[float, float]:
+        """Return where a cell begins and ends."""
+        if np.isinf(self.pitch):
+            return (self.start, self.start + 1e6)
+        return (self.start + index * self.pitch, self.start + (index + 1) * self.pitch)
+
+
+def frames_of_items(frames: Sequence[Box], codes: Sequence[Box]) -> list[Box]:
+    """Return the frames of one size that hold the codes, one each, gaps in their grid filled in.
+
+    Args:
+        frames: All rectangles on the page.
+        codes: The boxes of the symbols.
+
+    Returns:
+        The frames in reading order; none where no family of frames holds half of the codes.
+    """
+    best: list[Box] = []
+    best_score = (0, 0.0)
+    for frame in frames:
+        family = [other for other in frames if _is_like(other, frame)]
+        holding = sum(any(other.contains(code.centre) for code in codes) for other in family)
+        score = (holding, frame.area)
+        if score > best_score:
+            best, best_score = family, score
+    if 2 * best_score[0] < max(1, len(codes)):
+        return []
+    return _completed(_apart(best), codes)
+
+
+def cells_from_frames(frames: Sequence[Box]) -> list[Cell]:
+    """Number frames by row and column."""
+    columns = _clusters([frame.left for frame in frames], _gap(frames, "width"))
+    rows = _clusters([frame.top for frame in frames], _gap(frames, "height"))
+    cells = [
+        Cell(_nearest(rows, frame.top), _nearest(columns, frame.left), frame) for frame in frames
+    ]
+    return sorted(cells, key=lambda cell: (cell.row, cell.column))
+
+
+def cells_from_anchors(anchors: Sequence[Box], pictures: Sequence[Box], page: Box) -> list[Cell]:
+    """Infer the grid from where the codes stand.
+
+    Args:
+        anchors: The boxes of codes, or of the frames around labels.
+        pictures: The boxes of whatever may be a picture.
+        page: The box of the page.
+
+    Returns:
+        The cells of the grid in reading order, those without a code too.
+    """
+    if not anchors:
+        return []
+    best: tuple[float, Axis, Axis] | None = None
+    across, down = _axes(anchors, pictures, "x", page), _axes(anchors, pictures, "y", page)
+    for (cut_x, columns), (cut_y, rows) in product(across, down):
+        score = _completeness(anchors, pictures, columns, rows) - 1.5 * (cut_x + cut_y)
+        if best is None or score > best[0] + 1e-9:
+            best = (score, columns, rows)
+    if best is None:
+        return []
+    _, columns, rows = best
+    return [
+        Cell(row, column, _cell_box(columns, rows, column, row, page))
+        for row in range(rows.count)
+        for column in range(columns.count)
+    ]
+
+
+def _is_like(first: Box, second: Box) -> bool:
+    return (
+        abs(first.width - second.width) <= _SAME_SIZE * second.width + 3
+        and abs(first.height - second.height) <= _SAME_SIZE * second.height + 3
+    )
+
+
+def _apart(frames: Sequence[Box]) -> list[Box]:
+    kept: list[Box] = []
+    for frame in frames:
+        if all(frame.share_inside(other) < 0.2 for other in kept):
+            kept.append(frame)
+    return kept
+
+
+def _gap(frames: Sequence[Box], side: str) -> float:
+    return 0.5 * median(getattr(frame, side) for frame in frames)
+
+
+def _completed(frames: Sequence[Box], codes: Sequence[Box]) -> list[Box]:
+    """Add frames at the grid's empty places that hold a code: their lines were broken."""
+    columns = _clusters([frame.left for frame in frames], _gap(frames, "width"))
+    rows = _clusters([frame.top for frame in frames], _gap(frames, "height"))
+    width = median(frame.width for frame in frames)
+    height = median(frame.height for frame in frames)
+    whole = list(frames)
+    for row, column in product(rows, columns):
+        box = Box(column, row, width, height)
+        taken = any(box.share_inside(frame) > 0.2 for frame in whole)
+        if not taken and any(box.contains(code.centre) for code in codes):
+            whole.append(box)
+    return sorted(whole, key=lambda box: (_nearest(rows, box.top), box.left))
+
+
+def _clusters(values: Sequence[float], gap: float) -> list[float]:
+    """Return the medians of values that lie closer together than a gap, in order."""
+    groups: list[list[float]] = []
+    for value in sorted(values):
+        if groups and value - groups[-1][-1] < gap:
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return [median(group) for group in groups]
+
+
+def _nearest(places: Sequence[float], value: float) -> int:
+    return min(range(len(places)), key=lambda i: abs(places[i] - value))
+
+
+def _axes(
+    anchors: Sequence[Box], pictures: Sequence[Box], axis: str, page: Box
+) -> list[tuple[float, Axis]]:
+    """Return what the borders along one axis may be, each with its cost of cut pictures."""
+    low, high = _sides(axis)
+    anchor_spans = [(low(box), high(box)) for box in anchors]
+    picture_spans = [(low(box), high(box)) for box in pictures]
+    references = _tightest(anchor_spans)
+    found: list[tuple[float, Axis]] = []
+    for first, pitch, count in _lattices(references, anchor_spans):
+        if count == 1:
+            found.append((0.0, Axis(low(page), np.inf, 1)))
+            continue
+        on_grid = [
+            (
+                a - first - round((ref - first) / pitch) * pitch,
+                b - first - round((ref - first) / pitch) * pitch,
+            )
+            for ref, (a, b) in zip(references, anchor_spans, strict=True)
+            if _residual(ref, first, pitch) < 0.12
+        ]
+        earliest = first + max(b for _, b in on_grid) - pitch
+        latest = first + min(a for a, _ in on_grid)
+        if latest <= earliest:
+            earliest = latest = (earliest + latest) / 2
+        found += _phases(earliest, latest, pitch, count, picture_spans)
+    return found
+
+
+def _sides(axis: str) -> tuple[Callable[[Box], float], Callable[[Box], float]]:
+    if axis == "x":
+        return (lambda box: box.left), (lambda box: box.right)
+    return (lambda box: box.top), (lambda box: box.bottom)
+
+
+def _tightest(spans: Sequence[tuple[float, float]]) -> list[float]:
+    """Return each span's start or middle, whichever lines up better with the others."""
+    starts = [a for a, _ in spans]
+    middles = [(a + b) / 2 for a, b in spans]
+    return min((starts, middles), key=_looseness)
+
+
+def _looseness(values: Sequence[float]) -> float:
+    places = _clusters(values, _CLUSTER_GAP_PX)
+    return sum(
+        min(abs(value - places[_nearest(places, value)]), 20.0) for value in values
+    ) + 12.0 * len(places)
+
+
+def _lattices(
+    references: Sequence[float], spans: Sequence[tuple[float, float]]
+) -> list[tuple[float, float, int]]:
+    """Return (first, pitch, count) of lattices that fit the references, the best few first."""
+    places = _clusters(references, _CLUSTER_GAP_PX)
+    weights = [sum(abs(ref - place) < _CLUSTER_GAP_PX for ref in references) for place in places]
+    shortest = 0.9 * median(b - a for a, b in spans)
+    found: dict[tuple[int, int, int], tuple[float, tuple[float, float, int]]] = {}
+    for place, weight in zip(places, weights, strict=True):
+        found[round(place), 0, 1] = (weight - 0.5, (place, np.inf, 1))
+    for (i, low), (j, high) in combinations(enumerate(places), 2):
+        for steps in range(1, min(j - i, 1) + 3):
+            pitch = (high - low) / steps
+            if pitch < max(shortest, 40.0):
+                break
+            lattice, weight = _fitted(places, weights, low, pitch)
+            key = (round(lattice[0] / 8), round(lattice[1] / 8), lattice[2])
+            holes = lattice[2] - sum(
+                _residual(place, lattice[0], lattice[1]) < 0.06 for place in places
+            )
+            score = weight - 0.6 * holes
+            if key not in found or found[key][0] < score:
+                found[key] = (score, lattice)
+    ranked = sorted(found.values(), key=lambda item: -item[0])
+    return [lattice for score, lattice in ranked[:4] if score > ranked[0][0] - 3]
+
+
+def _fitted(
+    places: Sequence[float], weights: Sequence[int], low: float, pitch: float
+) -> tuple[tuple[float, float, int], float]:
+    """Fit first and pitch to the places near a lattice, and count the codes on it."""
+    inliers = [
+        (round((place - low) / pitch), place, weight)
+        for place, weight in zip(places, weights, strict=True)
+        if _residual(place, low, pitch) < 0.06
+    ]
+    steps = [step for step, _, _ in inliers]
+    if len(set(steps)) > 1:
+        pitch, low = (
+            float(value)
+            for value in np.polyfit(
+                steps, [place for _, place, _ in inliers], 1, w=[weight for _, _, weight in inliers]
+            )
+        )
+    first = low + min(steps) * pitch
+    return (first, pitch, max(steps) - min(steps) + 1), float(
+        sum(weight for _, _, weight in inliers)
+    )
+
+
+def _residual(place: float, first: float, pitch: float) -> float:
+    """Return how far, in parts of the pitch, a place lies from the lattice."""
+    if np.isinf(pitch):
+        return 0.0 if abs(place - first) < _CLUSTER_GAP_PX else 1.0
+    steps = (place - first) / pitch
+    return abs(steps - round(steps))
+
+
+def _phases(
+    earliest: float,
+    latest: float,
+    pitch: float,
+    count: int,
+    pictures: Sequence[tuple[float, float]],
+) -> list[tuple[float, Axis]]:
+    """Return the least cutting borders between two bounds: the middle of each such stretch."""
+    starts = np.linspace(earliest, latest, _PHASES)
+    costs = np.array([_cut(pictures, Axis(float(start), pitch, count)) for start in starts])
+    good = costs <= costs.min() + 0.3
+    found: list[tuple[float, Axis]] = []
+    begin: int | None = None
+    for i, is_good in enumerate([*good, False]):
+        if is_good and begin is None:
+            begin = i
+        elif not is_good and begin is not None:
+            stretch = costs[begin:i]
+            flat = np.flatnonzero(stretch <= stretch.min() + 1e-9) + begin
+            middle = int(flat[len(flat) // 2])
+            found.append((float(costs[middle]), Axis(float(starts[middle]), pitch, count)))
+            begin = None
+    return found
+
+
+def _cut(spans: Sequence[tuple[float, float]], axis: Axis) -> float:
+    """Return how much is cut off spans by borders, in whole spans."""
+    total = 0.0
+    for low, high in spans:
+        border = axis.start + round(((low + high) / 2 - axis.start) / axis.pitch) * axis.pitch
+        if low < border < high:
+            total += min(border - low, high - border) / (high - low)
+    return total
+
+
+def _completeness(
+    anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis
+) -> float:
+    """Return how many cells hold both a code and a picture, less those that hold one of them."""
+
+    def placed(boxes: Sequence[Box]) -> set[tuple[int, int]]:
+        places = [(rows.index(box.centre[1]), columns.index(box.centre[0])) for box in boxes]
+        return {
+            (row, column)
+            for row, column in places
+            if 0 <= row < rows.count and 0 <= column < columns.count
+        }
+
+    coded, shown = placed(anchors), placed(pictures)
+    spread = sum(
+        columns.index(box.left + 1) != columns.index(box.right - 1)
+        or rows.index(box.top + 1) != rows.index(box.bottom - 1)
+        for box in anchors
+    )
+    crowded = len(anchors) - len(coded)
+    return len(coded & shown) - 0.4 * len(coded ^ shown) - spread - 0.4 * crowded
+
+
+def _cell_box(columns: Axis, rows: Axis, column: int, row: int, page: Box) -> Box:
+    left, right = columns.span(column)
+    top, bottom = rows.span(row)
+    return union_of([Box(left, top, right - left, bottom - top)]).intersection(page)

@@ -1,0 +1,190 @@
+"""Give each code its picture, cell by cell, by the one rule that the whole sheet follows.
+
+Pure: cells, codes and regions in, items out. Nothing is ever matched across the border of a cell,
+so a missing code or picture cannot shift its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot
+from statistics import median
+
+import numpy as np
+
+from sheetflow.geometry import Box, Point, union_of
+from sheetflow.layout import Cell
+from sheetflow.segmentation import Kind, Region
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one cell shows.
+
+    Attributes:
+        cell: Where it is.
+        code: Index of its code, or None.
+        picture: The box around all parts of its picture, or None.
+        placeholder: The "no image" field in a picture's stead, or None.
+        decoys: Indices of other codes in the cell.
+    """
+
+    cell: Cell
+    code: int | None
+    picture: Box | None
+    placeholder: Box | None = None
+    decoys: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rule of a sheet: where, from a code, its picture is found.
+
+    Attributes:
+        side: "below", "above", "left" or "right": where labels stand, seen from the picture.
+        offset: From a code's centre to its picture's, the median of the sheet, in page pixels.
+    """
+
+    side: str
+    offset: Point
+
+
+def pair_pictures(
+    cells: Sequence[Cell],
+    codes: Sequence[Box],
+    regions: Sequence[Region],
+    *,
+    side: str | None = None,
+) -> tuple[list[Item], Layout | None]:
+    """Find each cell's code and picture.
+
+    Args:
+        cells: The grid; cells do not overlap.
+        codes: The boxes of the symbols.
+        regions: What is printed on the page.
+        side: Where labels stand, if the caller knows.
+
+    Returns:
+        An item for each cell, in the order of `cells`, and the layout that they follow, None
+        where no cell shows both a code and a picture.
+    """
+    found = [_first_look(cell, codes, regions) for cell in cells]
+    layout = _voted_layout(found, codes, side)
+    if layout is None:
+        return [_item(cell, codes, regions, None) for cell in cells], None
+    return [_item(cell, codes, regions, layout) for cell in cells], layout
+
+
+def _first_look(
+    cell: Cell, codes: Sequence[Box], regions: Sequence[Region]
+) -> tuple[list[int], Box | None]:
+    inside = [i for i, code in enumerate(codes) if cell.box.contains(code.centre)]
+    return inside, _largest(_parts(cell, regions))
+
+
+def _parts(cell: Cell, regions: Sequence[Region]) -> list[Region]:
+    return [
+        region
+        for region in regions
+        if region.kind is Kind.PICTURE and cell.box.contains(region.box.centre)
+    ]
+
+
+def _largest(parts: Sequence[Region]) -> Box | None:
+    return max(parts, key=lambda part: part.box.area).box if parts else None
+
+
+def _voted_layout(
+    found: Sequence[tuple[list[int], Box | None]], codes: Sequence[Box], side: str | None
+) -> Layout | None:
+    """Return the layout that most cells with one code and a picture agree on."""
+    votes = [
+        (code, picture) for inside, picture in found if picture is not None for code in inside[:1]
+    ]
+    if not votes:
+        return None
+    sides = [_side(codes[code], picture) for code, picture in votes]
+    side = side or max(sorted(set(sides)), key=sides.count)
+    agreeing = [vote for vote, its in zip(votes, sides, strict=True) if its == side] or votes
+    dx = median(picture.centre[0] - codes[code].centre[0] for code, picture in agreeing)
+    dy = median(picture.centre[1] - codes[code].centre[1] for code, picture in agreeing)
+    return Layout(side, (dx, dy))
+
+
+def _side(code: Box, picture: Box) -> str:
+    """Return on which side of the picture its label stands, by the widest gap between them."""
+    gaps = {
+        "below": code.top - picture.bottom,
+        "above": picture.top - code.bottom,
+        "right": code.left - picture.right,
+        "left": picture.left - code.right,
+    }
+    return max(gaps, key=lambda name: gaps[name])
+
+
+def _item(
+    cell: Cell, codes: Sequence[Box], regions: Sequence[Region], layout: Layout | None
+) -> Item:
+    inside = [i for i, code in enumerate(codes) if cell.box.contains(code.centre)]
+    parts = _parts(cell, regions)
+    code = _label_code(inside, codes, parts, layout)
+    decoys = tuple(i for i in inside if i != code)
+    if layout is not None and code is not None:
+        parts = [part for part in parts if _is_on_picture_side(part.box, codes[code], layout)]
+    picture = union_of(part.box for part in _without_specks(parts)) if parts else None
+    placeholders = [
+        region.box
+        for region in regions
+        if region.kind is Kind.PLACEHOLDER and cell.box.contains(region.box.centre)
+    ]
+    if picture is not None:
+        placeholders = [box for box in placeholders if box.area > picture.area]
+        picture = None if placeholders else picture
+    return Item(cell, code, picture, max(placeholders, key=lambda b: b.area, default=None), decoys)
+
+
+def _label_code(
+    inside: Sequence[int], codes: Sequence[Box], parts: Sequence[Region], layout: Layout | None
+) -> int | None:
+    """Return the cell's own code: not one that is printed on the picture, if there is a choice."""
+
+    def strangeness(index: int) -> tuple[bool, float]:
+        x, y = codes[index].centre
+        on_picture = any(
+            codes[index].share_inside(part.box) > 0.8 and part.box.area > 1.5 * codes[index].area
+            for part in parts
+        )
+        picture = _largest(parts)
+        if layout is None or picture is None:
+            return (on_picture, 0.0)
+        dx, dy = layout.offset
+        return (on_picture, hypot(x + dx - picture.centre[0], y + dy - picture.centre[1]))
+
+    ranked = sorted(inside, key=lambda index: (strangeness(index), index))
+    if not ranked or strangeness(ranked[0])[0]:
+        return None
+    return ranked[0]
+
+
+def _is_on_picture_side(part: Box, code: Box, layout: Layout) -> bool:
+    (x, y), (cx, cy) = part.centre, code.centre
+    return {
+        "below": y < cy,
+        "above": y > cy,
+        "right": x < cx,
+        "left": x > cx,
+    }[layout.side]
+
+
+def _without_specks(parts: Sequence[Region]) -> list[Region]:
+    """Leave out dust: what is tiny beside the largest part."""
+    largest = max(part.box.area for part in parts)
+    return [part for part in parts if part.box.area > 0.015 * largest]
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """Return the median distance from the median, 0 for none."""
+    if not values:
+        return 0.0
+    return float(np.median(np.abs(np.asarray(values) - np.median(values))))
