@@ -120,10 +120,9 @@ def sample_specs(*, seed: int = 1, count: int = 6) -> list[SheetSpec]:
     specs = []
     for number in range(count):
         layout = _PAGES[number % len(_PAGES)]
-        cells = layout.rows * layout.columns
         payloads = tuple(
             new_payload(layout.symbologies[cell % len(layout.symbologies)], random, taken)
-            for cell in range(cells)
+            for cell in range(layout.cell_count)
         )
         specs.append(
             replace(
@@ -141,9 +140,10 @@ def draw_samples(
     *,
     seed: int = 1,
     count: int = 6,
+    with_truth: bool = True,
     on_sheet: Callable[[SampleSheet], None] | None = None,
 ) -> list[SampleSheet]:
-    """Write catalogue pages and `truth.json` into a folder, which is made if need be.
+    """Write catalogue pages, and what they show, into a folder, which is made if need be.
 
     Drawing the same set again changes nothing.
 
@@ -151,6 +151,7 @@ def draw_samples(
         folder: Where to.
         seed: Another number gives other products, codes and prices.
         count: How many pages; the layouts come round after six.
+        with_truth: Whether to write `truth.json` too; it has no business in an inbox.
         on_sheet: Called after each page, to show progress.
 
     Raises:
@@ -158,9 +159,11 @@ def draw_samples(
     """
     # Pillow, numpy and zxing-cpp are needed only by those who draw.
     from sheetflow.samples.drawing import draw_sheet
-    from sheetflow.samples.files import save_sheet, save_truth
+    from sheetflow.samples.files import check_truth, save_sheet, save_truth
 
     folder.mkdir(parents=True, exist_ok=True)
+    if with_truth:
+        check_truth(folder / TRUTH_NAME, seed=seed, count=count)
     written, truths = [], []
     for spec in sample_specs(seed=seed, count=count):
         drawn = draw_sheet(spec)
@@ -173,5 +176,6 @@ def draw_samples(
         truths.append(drawn.truth)
         if on_sheet:
             on_sheet(sheet)
-    save_truth(folder / TRUTH_NAME, truths, seed=seed)
+    if with_truth:
+        save_truth(folder / TRUTH_NAME, truths, seed=seed)
     return written

@@ -177,7 +177,7 @@ def _deal_codes(spec: SheetSpec, random: np.random.Generator) -> list[Modules]:
     """Return each cell's code, in cell order."""
     taken: set[str] = set()
     codes = []
-    for index in range(spec.rows * spec.columns):
+    for index in range(spec.cell_count):
         symbology = spec.symbologies[index % len(spec.symbologies)]
         text = spec.payloads[index] if spec.payloads else new_payload(symbology, random, taken)
         codes.append(encode(text, symbology))

@@ -40,8 +40,24 @@ def save_truth(path: Path, truths: Sequence[SheetTruth], *, seed: int) -> Path:
     Raises:
         NameTaken: Another file has that name.
     """
-    value = {"generator": {"name": "sheetflow samples", "seed": seed}, "sheets": truths}
+    value = {"generator": _generator(seed, len(truths)), "sheets": truths}
     return write_new(path, json.dumps(value, indent=1).encode())
+
+
+def check_truth(path: Path, *, seed: int, count: int) -> None:
+    """Refuse to begin where the truth of another set stands already.
+
+    Raises:
+        NameTaken: It does, or another file has that name.
+    """
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_bytes())["generator"]
+    except (ValueError, LookupError, TypeError):
+        found = None
+    if found != _generator(seed, count):
+        raise _taken(path)
 
 
 def write_new(path: Path, content: bytes) -> Path:
@@ -53,9 +69,7 @@ def write_new(path: Path, content: bytes) -> Path:
     if path.exists():
         if path.read_bytes() == content:
             return path
-        raise NameTaken(
-            f"{path} exists, with other content", cure="Choose an empty folder", sheet=path.name
-        )
+        raise _taken(path)
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
         file.write(content)
@@ -63,6 +77,16 @@ def write_new(path: Path, content: bytes) -> Path:
         os.fsync(file.fileno())
     part.replace(path)
     return path
+
+
+def _generator(seed: int, count: int) -> dict[str, object]:
+    return {"name": "sheetflow samples", "seed": seed, "count": count}
+
+
+def _taken(path: Path) -> NameTaken:
+    return NameTaken(
+        f"{path} exists, with other content", cure="Choose an empty folder", sheet=path.name
+    )
 
 
 def _save_options(file_format: FileFormat, spec: SheetSpec) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def cells(spec: SheetSpec) -> list[Cell]:
     if min(width, height) < 40:
         raise ValueError(f"sheet spec {spec.name!r}: no room for {spec.rows} x {spec.columns}")
     grid = []
-    for index in range(spec.rows * spec.columns):
+    for index in range(spec.cell_count):
         row, column = divmod(index, spec.columns)
         x, y = left + column * (width + gutter), top + row * (height + gutter)
         frame = (round(x), round(y), round(x + width), round(y + height))

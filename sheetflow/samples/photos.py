@@ -54,13 +54,15 @@ def _blend(pixels: Pixels, colour: Colour, share: Share) -> None:
 
 def _glow(size: tuple[int, int], x: float, y: float, radius: float) -> Share:
     """Return 1 inside a disc at shares (x, y) of the size, 0 outside, with a soft edge."""
-    width, height = size
-    reach = radius * min(size)
-    away = np.hypot(
-        np.arange(width)[np.newaxis] - x * width, np.arange(height)[:, np.newaxis] - y * height
-    )
-    disc: Share = np.clip((reach - away) / 1.5 + 0.5, 0, 1)
+    disc: Share = np.clip((radius * min(size) - _distance(size, x, y)) / 1.5 + 0.5, 0, 1)
     return disc
+
+
+def _distance(size: tuple[int, int], x: float, y: float) -> Share:
+    """Return how far each pixel is from shares (x, y) of the size, in pixels."""
+    columns, rows = np.arange(size[0])[np.newaxis], np.arange(size[1])[:, np.newaxis]
+    away: Share = np.hypot(columns - x * size[0], rows - y * size[1])
+    return away
 
 
 def _below(size: tuple[int, int], edge: Share) -> Share:
@@ -86,6 +88,8 @@ def _mountains(size: tuple[int, int], palette: Palette, random: np.random.Genera
 def _sea(size: tuple[int, int], palette: Palette, random: np.random.Generator) -> Pixels:
     pixels = _sky(size, lit(mix(palette.main, (70, 60, 130), 0.5), -0.1), (250, 178, 110))
     sun_x, horizon = random.uniform(0.3, 0.7), 0.58
+    halo = 1 - _distance(size, sun_x, horizon - 0.1) / (0.7 * min(size))
+    _blend(pixels, (255, 206, 150), 0.75 * np.clip(halo, 0, 1) ** 2)
     _blend(pixels, (255, 236, 190), _glow(size, sun_x, horizon - 0.1, 0.11))
     haze = clouds(size, random, octaves=4, stretch=4.0)
     _blend(pixels, (255, 214, 176), np.clip(haze * 1.8 - 0.9, 0, 1) * 0.7)

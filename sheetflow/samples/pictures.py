@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageFilter
 
-from sheetflow.samples.canvas import down, lit, mix
+from sheetflow.samples.canvas import Paint, down, lit, mix
 from sheetflow.samples.palette import PALETTES, Palette
 from sheetflow.samples.photos import PHOTOS, draw_photo
 from sheetflow.samples.products import PRODUCTS, Product, draw_product
@@ -56,11 +56,11 @@ class PictureDealer:
         product = self._products[number % len(self._products)]
         if self._style == "cutout" or (self._style == "mixed" and number % 2):
             image = draw_product(product, palette, fit_px)
-            return Picture(image, "cutout", f"{product.name}, {palette.name}")
+            return Picture(image, "cutout", product.name_in(palette))
         size = _photo_size(fit_px)
         if number % 4 == 0 or (self._style == "bleed" and number % 2):
             still = _still_life(product, palette, size)
-            return Picture(still.convert("RGBA"), "bleed", f"{product.name}, {palette.name}")
+            return Picture(still.convert("RGBA"), "bleed", product.name_in(palette))
         photo = self._photos[number // 2 % len(self._photos)]
         drawn = draw_photo(photo, palette, size, self._random)
         return Picture(drawn.convert("RGBA"), "bleed", photo.name)
@@ -75,7 +75,8 @@ def _still_life(product: Product, palette: Palette, size: tuple[int, int]) -> Im
     """Return a photo of a product on a table before a wall."""
     wall = mix(palette.accent, (150, 160, 166), 0.55)
     table = lit(mix(palette.accent, (126, 92, 66), 0.7), 0.05)
-    photo = down(lit(wall, 0.1), lit(wall, -0.24)).render(size)
+    light = ((0.0, lit(wall, 0.26)), (0.45, wall), (1.1, lit(wall, -0.4)))
+    photo = Paint(light, "round").render(size)
     horizon = round(size[1] * 0.7)
     front = down(lit(table, -0.22), lit(table, 0.12)).render((size[0], size[1] - horizon))
     photo.paste(front, (0, horizon))

@@ -25,10 +25,16 @@ class Product:
     Attributes:
         name: What the caption calls it.
         draw: Draws it onto an empty canvas in a palette's colours.
+        coloured: Whether the palette decides how it looks, so that the caption names it.
     """
 
     name: str
     draw: Callable[[Canvas, Palette], None]
+    coloured: bool = True
+
+    def name_in(self, palette: Palette) -> str:
+        """Return what the caption calls it in these colours."""
+        return f"{self.name}, {palette.name}" if self.coloured else self.name
 
 
 PRODUCTS = (
@@ -50,7 +56,7 @@ PRODUCTS = (
     Product("Umbrella", wear.umbrella),
     Product("Gift box", furnishing.parcel),
     Product("Wristwatch", wear.watch),
-    Product("Oak board", tableware.board),
+    Product("Oak board", tableware.board, coloured=False),
 )
 
 

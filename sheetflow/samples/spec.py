@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 LabelSide = Literal["below", "above", "right", "left"]
@@ -123,10 +123,8 @@ class SheetSpec:
     transparent_paper: bool = False
     file_format: FileFormat = "PNG"
     quality: int = 92
-    _cells: range = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_cells", range(self.rows * self.columns))
         for complaint, wrong in self._complaints():
             if wrong:
                 raise ValueError(f"sheet spec {self.name!r}: {complaint}")
@@ -148,9 +146,9 @@ class SheetSpec:
             ),
             (
                 "there must be a payload for each cell",
-                self.payloads is not None and len(self.payloads) != len(self._cells),
+                self.payloads is not None and len(self.payloads) != self.cell_count,
             ),
-            ("a cell lies outside the grid", not named_cells <= set(self._cells)),
+            ("a cell lies outside the grid", not named_cells <= set(range(self.cell_count))),
             ("turn must be 0, 90, 180 or 270", self.turn not in (0, 90, 180, 270)),
             ("exif_orientation must be 1 to 8", not 1 <= self.exif_orientation <= 8),
             (
@@ -161,6 +159,11 @@ class SheetSpec:
 
     def _sizes(self) -> tuple[float, ...]:
         return (self.rows, self.columns, self.dpi, self.scale)
+
+    @property
+    def cell_count(self) -> int:
+        """Cells of the grid, empty ones too."""
+        return self.rows * self.columns
 
     @property
     def file_name(self) -> str:
@@ -179,7 +182,7 @@ class SheetSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain values, sets as sorted lists."""
-        values = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {
             name: sorted(value) if isinstance(value, frozenset) else value
             for name, value in values.items()

@@ -71,6 +71,20 @@ def test_a_file_with_other_content_is_never_overwritten(tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a colleague's own"]
 
 
+def test_another_set_is_refused_before_anything_is_drawn(tmp_path):
+    draw_samples(tmp_path, count=1)
+    with pytest.raises(NameTaken, match=TRUTH_NAME):
+        draw_samples(tmp_path, count=1, seed=2)
+    (tmp_path / TRUTH_NAME).write_text("not ours")
+    with pytest.raises(NameTaken, match=TRUTH_NAME):
+        draw_samples(tmp_path, count=1)
+
+
+def test_an_inbox_is_spared_the_truth(tmp_path):
+    draw_samples(tmp_path, count=1, with_truth=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["01-home.jpg"]
+
+
 def test_progress_is_told_sheet_by_sheet(tmp_path):
     seen = []
     draw_samples(tmp_path, count=2, seed=3, on_sheet=lambda sheet: seen.append(sheet.path))
