@@ -116,5 +116,5 @@ def board(canvas: Canvas, colours: Palette) -> None:
         bend = (number * 7) % 5 - 2
         grain = smooth([(x, 0), (x + bend, 40), (x - bend, 70), (x + 1, 100)], closed=False)
         canvas.stroke(grain, 0.7 + number % 3 * 0.4, lit(wood, -0.3), opacity=0.35, within=plank)
-    canvas.fill(ellipse(50, 14, 3.4, 3.4), (248, 248, 248))
+    canvas.fill(ellipse(50, 14, 3.4, 3.4), lit(wood, -0.72))
     canvas.stroke(smooth([(50, 14), (58, 4), (66, 9), (60, 20)], closed=False), 1.2, colours.accent)
