@@ -1,7 +1,7 @@
 """Become a companion: take its lock, write down who it is, then turn into the server.
 
 Run as a script of its own, by path, with `python -I -S`: it imports nothing but the standard
-library, and is gone 10 ms later, when the server takes its process over. See `companions`.
+library, and is gone 10 ms later, when the server takes its process over. See `companion_folder`.
 
 It is the new process itself that takes the lock, not the one that starts it: a lock held by the
 starter, even for a moment, would be inherited by whatever another thread forks at that moment, and

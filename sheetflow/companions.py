@@ -1,24 +1,12 @@
 """Companions: servers in the background that several sheetflow processes on one machine share.
 
 The first process that needs a companion starts it, later ones join it, the last one out stops it.
-Three file locks (`flock`) in the companion's folder decide everything, because the kernel drops
-them whatever kills a process; process ids are never guessed from:
-
-- `start.lock`, held while someone starts, joins, leaves or stops: one at a time.
-- `alive.lock`, held by the companion itself, which inherits it: held means it lives.
-- `users.lock`, held shared by everyone who uses it: who gets it for himself is the last.
-
-`state.json` holds the process id and the address. It is written by the companion's own process
-after it took `alive.lock` and removed before the next start, so that, while `alive.lock` is held,
-it speaks of the process that holds it.
-
 A killed user leaves the companion running; the next one joins it and, as last one out, stops it.
-The folder must be on a local filesystem: network ones do not hand locks down to a child.
+How they find each other, and why nothing is guessed, is in `companion_folder`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -28,24 +16,19 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from sheetflow.companion_folder import POLL_S, CompanionFolder, CompanionState, lock, unlock
 from sheetflow.errors import ConfigurationError, FolderUnavailable, SheetflowError, TransientError
-
-if sys.platform != "win32":
-    import fcntl
 
 logger = logging.getLogger(__name__)
 
 _LAUNCHER = Path(__file__).with_name("companion_launcher.py")
-_POLL_S = 0.02
-# Covers another process's start or stop, which hold the lock for seconds at most.
-_START_LOCK_TIMEOUT_S = 120.0
 _LAUNCH_TIMEOUT_S = 10.0
 _LAUNCH_ATTEMPTS = 3
-# Kept so that a stopped companion of ours is reaped, and its exit code known.
+_KILL_TIMEOUT_S = 10.0
+# Kept so that a companion that ended is reaped, and its exit code known.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -79,7 +62,7 @@ class Service(Protocol):
     def command(self, folder: Path, port: int) -> Sequence[str]:
         """Prepare the folder, and return the command that serves on 127.0.0.1 at this port."""
 
-    def environment(self, folder: Path) -> Mapping[str, str]:
+    def environment(self, folder: Path, port: int) -> Mapping[str, str]:
         """Return its whole environment."""
 
     def ready(self, folder: Path, address: str) -> bool:
@@ -90,38 +73,6 @@ class Service(Protocol):
 
     def before_stop(self, address: str) -> None:
         """Wait, bounded, until nothing would be lost by a stop."""
-
-
-@dataclass(frozen=True)
-class CompanionState:
-    """Who the companion is.
-
-    Attributes:
-        pid: Its process id; of meaning only while its `alive.lock` is held.
-        address: Where it listens.
-        started_at: When it was started, ISO 8601, UTC.
-        ready: Whether someone has seen it ready.
-    """
-
-    pid: int
-    address: str
-    started_at: str
-    ready: bool
-
-
-class Membership:
-    """The right to use a companion, until it is left."""
-
-    def __init__(self, companion: Companion) -> None:
-        self._companion = companion
-
-    def address(self) -> str:
-        """Wait until the companion is ready and return its address.
-
-        Raises:
-            SheetflowError: It does not start; the message has the last line of its log.
-        """
-        return self._companion.wait_until_ready()
 
 
 class Companion:
@@ -141,11 +92,13 @@ class Companion:
                 f"{service.name} cannot be started by sheetflow on this platform",
                 cure="Run it yourself and set its address (MONGODB_URI, PREFECT_API_URL)",
             )
-        self.folder = folder.absolute()
         self.service = service
-        self.log = self.folder / "server.log"
-        self._state_file = self.folder / "state.json"
-        self._last_state_file = self.folder / "last.json"
+        self._folder = CompanionFolder(folder)
+
+    @property
+    def log(self) -> Path:
+        """The server's log since its last start; the one before has the suffix `.log.1`."""
+        return self._folder.log
 
     @contextmanager
     def joined(self) -> Iterator[str]:
@@ -177,12 +130,12 @@ class Companion:
             if os.getpid() == owner:
                 self._leave(users)
             else:
-                # A forked child shares the parent's lock: to unlock here would unlock it there.
+                # A forked child shares its parent's lock: to unlock here would unlock it there.
                 os.close(users)
 
     def peek(self) -> str | None:
         """Return the address if the companion runs and has been seen ready; start nothing."""
-        state = self._living_state() if self.folder.is_dir() else None
+        state = self._folder.living_state()
         return state.address if state and state.ready else None
 
     def stop(self, *, force: bool = False) -> bool:
@@ -194,12 +147,12 @@ class Companion:
         Returns:
             Whether it is stopped now.
         """
-        if not self.folder.is_dir():
+        if not self._folder.is_alive():
             return True
-        with self._locked("start.lock"), self._opened("users.lock") as users:
-            if force or _lock(users, exclusive=True):
+        with self._folder.start_locked(), self._folder.opened("users.lock") as users:
+            if lock(users, exclusive=True) or force:
                 self._stop()
-            return not self._is_alive()
+            return not self._folder.is_alive()
 
     def wait_until_ready(self) -> str:
         """Return the address once the companion is ready, starting it again if it is gone.
@@ -207,26 +160,27 @@ class Companion:
         Raises:
             SheetflowError: It does not start; the message has the last line of its log.
         """
-        for attempt in range(1, _LAUNCH_ATTEMPTS + 1):
-            with self._locked("start.lock"):
-                state = self._running()
+        for _ in range(_LAUNCH_ATTEMPTS - 1):
             try:
-                self._wait_for(state)
+                return self._ready_address()
             except PortTaken as error:
-                if attempt == _LAUNCH_ATTEMPTS:
-                    raise
                 logger.info("%s: %s", self.service.name, error.cause)
-            else:
-                return state.address
-        raise AssertionError
+        return self._ready_address()
+
+    def _ready_address(self) -> str:
+        with self._folder.start_locked():
+            state = self._running()
+        if not state.ready:
+            self._wait_for(state)
+        return state.address
 
     def _enter(self) -> int:
-        self._prepare_folder()
-        with self._locked("start.lock"):
-            users = self._open("users.lock")
+        self._folder.prepare()
+        with self._folder.start_locked():
+            users = self._folder.open_users_lock()
             try:
                 # Nobody holds it alone without start.lock, so this is never refused.
-                _lock(users, exclusive=False)
+                lock(users, exclusive=False)
                 self._running()
             except BaseException:
                 os.close(users)
@@ -236,204 +190,137 @@ class Companion:
     def _leave(self, users: int) -> None:
         try:
             # Under start.lock, or two that leave at once would each take the other for a user.
-            with self._locked("start.lock"):
-                if _lock(users, exclusive=True):
+            with self._folder.start_locked():
+                if lock(users, exclusive=True):
                     self._stop()
-                fcntl.flock(users, fcntl.LOCK_UN)
+                unlock(users)
         finally:
             os.close(users)
 
     def _running(self) -> CompanionState:
         """Return the state of the companion, launched if it does not live; needs start.lock."""
-        state = self._living_state()
-        if state is None:
-            state = self._launch()
-        return state
+        return self._folder.living_state() or self._launch()
 
     def _launch(self) -> CompanionState:
-        with suppress(FileNotFoundError):
-            self._state_file.replace(self._last_state_file)
+        self._folder.clear()
         port = self._choose_port()
-        command = self.service.command(self.folder, port)
         address = self.service.address(port)
-        with suppress(FileNotFoundError):
-            self.log.replace(self.log.with_suffix(".log.1"))
         launcher = [sys.executable, "-I", "-S", str(_LAUNCHER)]
-        files = [str(self.folder / "alive.lock"), str(self._state_file)]
-        with self._opened(self.log.name) as log:
-            process = subprocess.Popen(
-                [*launcher, *files, address, *command],
-                env=dict(self.service.environment(self.folder)),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C in the terminal is for us, not for a server that others use too.
-                start_new_session=True,
-            )
+        files = [str(self._folder.alive_lock), str(self._folder.state_file)]
+        try:
+            command = self.service.command(self._folder.path, port)
+            with self._folder.opened(self.log.name) as log:
+                process = subprocess.Popen(
+                    [*launcher, *files, address, *command],
+                    cwd=self._folder.path,
+                    env=dict(self.service.environment(self._folder.path, port)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    # Ctrl-C in the terminal is for us, not for a server that others use too.
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise FolderUnavailable(
+                f"{self.service.name} cannot be started in {self._folder.path} ({error.strerror})",
+                cure="Make room on its disk, and let the user who runs sheetflow write to it",
+            ) from error
         _children[process.pid] = process
-        logger.info("%s: started at %s, process %d", self.service.name, address, process.pid)
+        logger.info("%s: starting at %s, process %d", self.service.name, address, process.pid)
         return self._launched_state(process)
 
     def _launched_state(self, process: subprocess.Popen[bytes]) -> CompanionState:
         deadline = time.monotonic() + _LAUNCH_TIMEOUT_S
         while time.monotonic() < deadline:
-            state = self._read_state(self._state_file)
+            state = self._folder.written_state()
             if state:
                 return state
             if process.poll() is not None:
                 break
-            time.sleep(_POLL_S / 4)
+            time.sleep(POLL_S / 4)
         raise self.service.explain(self.log, process.poll())
 
+    def _choose_port(self) -> int:
+        """Prefer the last port, so that an address someone noted keeps working."""
+        last = self._folder.last_address()
+        preferred = self.service.port(last) if last else self.service.first_port
+        return preferred if preferred and _is_free(preferred) else _free_port()
+
     def _wait_for(self, state: CompanionState) -> None:
-        if state.ready:
-            return
         deadline = time.monotonic() + self.service.start_timeout_s
         while time.monotonic() < deadline:
-            if not self._is_alive():
+            if not self._folder.is_alive():
                 raise self._died(state)
             # Asked again: a stranger's server may have answered for one that just ended.
-            if self.service.ready(self.folder, state.address) and self._is_alive():
-                self._note_ready(state)
+            if self.service.ready(self._folder.path, state.address) and self._folder.is_alive():
+                self._folder.note_ready(state)
                 return
-            time.sleep(_POLL_S)
+            time.sleep(POLL_S)
         raise self.service.explain(self.log, None)
 
     def _died(self, state: CompanionState) -> SheetflowError:
         child = _children.get(state.pid)
         if child is None:
+            # Another process started it, and only that one is told the exit code.
             return self.service.explain(self.log, 1)
         with suppress(subprocess.TimeoutExpired):
-            child.wait(_LAUNCH_TIMEOUT_S / 10)
-        if child.poll() is None:
-            return ConfigurationError(
-                f"{self.service.name} runs, but its lock in {self.folder} does not hold",
-                cure="Keep this folder on a local disk, not on a network filesystem",
-            )
-        return self.service.explain(self.log, child.returncode)
-
-    def _note_ready(self, state: CompanionState) -> None:
-        with self._locked("start.lock"):
-            if self._living_state() == state:
-                unfinished = self._state_file.with_suffix(".ready")
-                unfinished.write_text(json.dumps(asdict(replace(state, ready=True))))
-                unfinished.replace(self._state_file)
+            return self.service.explain(self.log, child.wait(timeout=1))
+        return ConfigurationError(
+            f"{self.service.name} runs, but its lock in {self._folder.path} does not hold",
+            cure="Keep this folder on a local disk, not on a network filesystem",
+        )
 
     def _stop(self) -> None:
         """Stop the companion if it lives; needs start.lock."""
-        state = self._living_state()
+        state = self._folder.living_state()
         if state is None:
             return
-        self.service.before_stop(state.address)
+        if state.ready:
+            self.service.before_stop(state.address)
         # It holds alive.lock at this moment, so the process id in its state is still its own.
-        with suppress(ProcessLookupError):
-            os.kill(state.pid, signal.SIGTERM)
-        if not self._ended_within(self.service.stop_timeout_s) and self.service.may_be_killed:
+        self._signal(state.pid, signal.SIGTERM)
+        stopped = self._ends_within(self.service.stop_timeout_s)
+        if not stopped and self.service.may_be_killed:
             logger.warning("%s: did not stop in time, killed", self.service.name)
-            with suppress(ProcessLookupError):
-                os.kill(state.pid, signal.SIGKILL)
-            self._ended_within(_LAUNCH_TIMEOUT_S)
-        self._reap(state.pid)
+            self._signal(state.pid, signal.SIGKILL)
+            stopped = self._ends_within(_KILL_TIMEOUT_S)
+        if not stopped:
+            logger.warning("%s: still stopping, process %d", self.service.name, state.pid)
+            return
+        child = _children.pop(state.pid, None)
+        code = child.wait() if child else "unknown to this process"
+        logger.info("%s: stopped, exit code %s", self.service.name, code)
 
-    def _ended_within(self, timeout_s: float) -> bool:
+    def _signal(self, pid: int, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def _ends_within(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
-        while self._is_alive():
+        while self._folder.is_alive():
             if time.monotonic() > deadline:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(POLL_S)
         return True
 
-    def _reap(self, pid: int) -> None:
-        if self._is_alive():
-            logger.warning("%s: still stopping, process %d", self.service.name, pid)
-            return
-        child = _children.get(pid)
-        if child:
-            child.wait()
-            del _children[pid]
-        logger.info("%s: stopped", self.service.name)
 
-    def _choose_port(self) -> int:
-        """Prefer the last port, so that an address someone noted keeps working."""
-        last = self._read_state(self._last_state_file)
-        preferred = self.service.port(last.address) if last else self.service.first_port
-        if preferred and _is_free(preferred):
-            return preferred
-        return _free_port()
+class Membership:
+    """The right to use a companion, until it is left.
 
-    def _living_state(self) -> CompanionState | None:
-        """Return the state of the companion, or None if it does not live."""
-        deadline = time.monotonic() + _LAUNCH_TIMEOUT_S
-        while self._is_alive():
-            state = self._read_state(self._state_file)
-            if state:
-                return state
-            # Its starter was killed at once, and it has yet to write its state.
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"{self.service.name} in {self.folder} runs, but does not say where",
-                    cure=f"End the process that holds {self.folder / 'alive.lock'} and try again",
-                )
-            time.sleep(_POLL_S)
-        return None
+    Args:
+        companion: The companion that was joined.
+    """
 
-    def _is_alive(self) -> bool:
-        try:
-            descriptor = os.open(self.folder / "alive.lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            # Shared, so that two who look at once do not take each other for the companion.
-            return not _lock(descriptor, exclusive=False)
-        finally:
-            os.close(descriptor)
+    def __init__(self, companion: Companion) -> None:
+        self._companion = companion
 
-    def _read_state(self, file: Path) -> CompanionState | None:
-        try:
-            return CompanionState(**json.loads(file.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+    def address(self) -> str:
+        """Wait until the companion is ready and return its address.
 
-    def _prepare_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
-        except OSError as error:
-            raise _unavailable(self.folder, error) from error
-
-    def _open(self, name: str) -> int:
-        file = self.folder / name
-        try:
-            return os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _unavailable(self.folder, error) from error
-
-    @contextmanager
-    def _opened(self, name: str) -> Iterator[int]:
-        descriptor = self._open(name)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        """Hold a lock alone; a descriptor of its own makes it hold between threads as well."""
-        deadline = time.monotonic() + _START_LOCK_TIMEOUT_S
-        with self._opened(name) as descriptor:
-            while not _lock(descriptor, exclusive=True):
-                if time.monotonic() > deadline:
-                    raise TransientError(
-                        f"another process has been starting or stopping {self.service.name}"
-                        f" in {self.folder} for {_START_LOCK_TIMEOUT_S:.0f} s",
-                        cure=f"See {self.log}, end what hangs, and try again",
-                    )
-                time.sleep(_POLL_S / 4)
-            try:
-                yield
-            finally:
-                # Unlocked, not only closed: a child forked meanwhile would keep it locked.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        Raises:
+            SheetflowError: It does not start; the message has the last line of its log.
+        """
+        return self._companion.wait_until_ready()
 
 
 def last_lines(log: Path, count: int) -> list[str]:
@@ -443,14 +330,6 @@ def last_lines(log: Path, count: int) -> list[str]:
     except FileNotFoundError:
         return []
     return [line for line in text.splitlines() if line.strip()][-count:]
-
-
-def _lock(descriptor: int, *, exclusive: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _is_free(port: int) -> bool:
@@ -468,10 +347,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _unavailable(folder: Path, error: OSError) -> FolderUnavailable:
-    return FolderUnavailable(
-        f"the folder {folder} cannot be used ({error.strerror})",
-        cure="Make room on its disk, and let the user who runs sheetflow write to it",
-    )

@@ -143,7 +143,7 @@ class EmbeddedMongod:
         hurry = ["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"]
         return [str(binary.path), *network, *storage, *replication, *quiet, *hurry]
 
-    def environment(self, folder: Path) -> Mapping[str, str]:  # noqa: ARG002 - of the protocol
+    def environment(self, folder: Path, port: int) -> Mapping[str, str]:  # noqa: ARG002 - of the protocol
         """Return our environment without what only we should know."""
         return {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
 
