@@ -21,12 +21,13 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Grey = NDArray[np.float32]
 
-TEXT_HEIGHT_PX = 21.0
-"""Captions, prices and digits are lower than this; 5 mm of an A4 page."""
+TEXT_HEIGHT_PX = 25.0
+"""Captions, prices and digits are lower than this; 6 mm of an A4 page."""
 
+_LETTER_HEIGHT_PX = 17.0
 _TEXT_STROKE_PX = 3.3
 _FRAME_REACH_PX = 4
-_FRAME_SIDE_PX = 45
+_FRAME_SIDE_PX = 24
 _SMALLEST_PART_PX = 7
 
 
@@ -68,10 +69,12 @@ def find_frames(rgb: Pixels, codes: Sequence[Box]) -> list[Box]:
         _paint_out(grey, code)
     lines = np.maximum(_lines_along_rows(grey), _lines_along_rows(grey.T.copy()).T)
     free = np.where(lines > 0, 0, 255).astype(np.uint8)
-    contours, _ = cv2.findContours(free, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    contours, tree = cv2.findContours(free, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     height, width = grey.shape
     frames: list[Box] = []
-    for contour in contours:
+    for contour, (_, _, _, parent) in zip(contours, tree[0] if contours else (), strict=True):
+        if parent >= 0:  # a hole of what is free: the outside of a line, not its inside
+            continue
         left, top, wide, high = cv2.boundingRect(contour)
         if min(wide, high) < _FRAME_SIDE_PX or (wide > 0.98 * width and high > 0.98 * height):
             continue
@@ -109,7 +112,7 @@ def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box]) -> Mask:
         if right - left < 8 or bottom - top < 8:
             continue
         part = rgb[top:bottom, left:right]
-        ink[top:bottom, left:right] = _ink_in_frame(part)
+        ink[top:bottom, left:right] = _without_rim(_ink_in_frame(part))
     return ink
 
 
@@ -127,7 +130,7 @@ def classify(rgb: Pixels, ink: Mask, codes: Sequence[Box]) -> list[Region]:
         if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, codes):
             continue
         kind = Kind.PICTURE
-        if height <= TEXT_HEIGHT_PX and strokes[index] <= _TEXT_STROKE_PX:
+        if _is_text(box, float(strokes[index])):
             kind = Kind.TEXT
         elif _is_placeholder(rgb[top : top + height, left : left + width], area):
             kind = Kind.PLACEHOLDER
@@ -141,7 +144,7 @@ def _lines_along_rows(grey: Grey) -> Mask:
     A pixel votes for one when it is darker than what lies above and below. Votes are counted along
     the row, so that a stroke of a letter, dark as it may be, is no line.
     """
-    reach, span = _FRAME_REACH_PX, 41
+    reach, span = _FRAME_REACH_PX, 25
     even = cv2.blur(grey, (7, 1), borderType=cv2.BORDER_REPLICATE)
     above, below = np.roll(even, reach, axis=0), np.roll(even, -reach, axis=0)
     votes = (np.minimum(above, below) - even > 0.025 * even).astype(np.float32)
@@ -153,7 +156,7 @@ def _lines_along_rows(grey: Grey) -> Mask:
     mask = np.where((share > 0.6) & (votes > 0), 255, 0).astype(np.uint8)
     # Bridge what dust, a caption or a fold has broken.
     mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((1, 41), np.uint8)), np.uint8)
-    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, 31), np.uint8)), np.uint8)
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, 15), np.uint8)), np.uint8)
     # The ends, where fewer than half of the votes lie on one side, grow back to the corner.
     return np.asarray(cv2.dilate(mask, np.ones((1, 13), np.uint8)), np.uint8)
 
@@ -197,6 +200,19 @@ def _ink_in_frame(part: Pixels) -> Mask:
     ground = _spread(part.astype(np.float32), known, start=max(height, width) / 24)
     ink = _unlike(part, ground, known)
     ink[:2], ink[-2:], ink[:, :2], ink[:, -2:] = 0, 0, 0, 0
+    return ink
+
+
+def _without_rim(ink: Mask) -> Mask:
+    """Drop narrow pieces at the rim of a frame: remains of its line, or of its own shade."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    height, width = ink.shape
+    for index in range(1, count):
+        left, top, wide, high = (int(value) for value in stats[index][:4])
+        at_side = left <= 4 or left + wide >= width - 4
+        at_end = top <= 4 or top + high >= height - 4
+        if (at_side and wide < 0.15 * width) or (at_end and high < 0.15 * height):
+            ink[labels == index] = 0
     return ink
 
 
@@ -262,10 +278,12 @@ def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
         mean = total / np.maximum(weight, 1e-6)[..., None]
         full = (known.shape[1], known.shape[0])
         mean = cv2.resize(mean, full, interpolation=cv2.INTER_LINEAR)
-        enough = left & (cv2.resize(weight, full, interpolation=cv2.INTER_LINEAR) > 0.1)
+        enough = left & (cv2.resize(weight, full, interpolation=cv2.INTER_LINEAR) > 0.08)
         filled[enough] = mean[enough]
         left &= ~enough
         sigma *= 2.5
+    if left.any():
+        filled[left] = mean[left]
     return filled
 
 
@@ -279,12 +297,27 @@ def _unlike(part: Pixels, ground: Grey, known: Grey) -> Mask:
     return np.where(unlike > limit, 255, 0).astype(np.uint8)
 
 
+def _is_text(box: Box, stroke_px: float) -> bool:
+    """Tell whether a low piece is a word or a letter: flat, long, or of thin strokes."""
+    if box.height <= _LETTER_HEIGHT_PX:
+        return True
+    is_long = box.width > 1.9 * box.height
+    return box.height <= TEXT_HEIGHT_PX and (is_long or stroke_px <= _TEXT_STROKE_PX)
+
+
 def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
-    """Tell whether a piece is a code, its bars or its white ground, not a picture around one."""
+    """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it."""
     for code in codes:
-        common = box.intersection(code).area
-        if common > 0.3 * min(box.area, code.area) and box.area < 2.4 * code.area:
-            return True
+        if box.intersection(code).area > 0.3 * min(box.area, code.area):
+            beside, under = max(0.2 * code.width, 20.0), 34.0
+            label = Box(
+                code.left - beside,
+                code.top - under,
+                code.width + 2 * beside,
+                code.height + 2 * under,
+            )
+            if box.share_inside(label) > 0.97:
+                return True
     return False
 
 
