@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.journey import Journey
-from flows.outcomes import Outcome, announce, summary, verdict
+from flows.outcomes import Outcome, announce, expect, summary, verdict
 from sheetflow.custody import bring_in, half_archived, staged_files
 from sheetflow.errors import SheetflowError
 from sheetflow.folders import prepare_folders
@@ -99,13 +99,14 @@ def _open_quietly(door: StoreDoor) -> None:
 
 
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:
+    expect(len(paths))
     journey = Journey(bench)
     outcomes, later = [], []
     with _threads(bench) as pool:
         futures = {pool.submit(copy_context().run, journey.travel, path): path for path in paths}
         for future in as_completed(futures):
             outcome = future.result()
-            if outcome is not None and outcome.state is State.WAITING and len(paths) > 1:
+            if outcome is not None and outcome.busy and len(paths) > 1:
                 later.append(futures[future])
             elif outcome is not None:
                 announce(outcome)

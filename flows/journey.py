@@ -72,7 +72,7 @@ class Journey:
         except FileNotFoundError:
             return None
         except SheetBusy as error:
-            outcome = Outcome(path.name, None, State.WAITING, note=str(error))
+            outcome = Outcome(path.name, None, State.WAITING, busy=True, note=str(error))
         except SheetflowError as error:
             outcome = Outcome(path.name, None, State.FAILED, error=_told(path.name, error))
         return replace(outcome, seconds=time.perf_counter() - started)
@@ -205,6 +205,6 @@ def _told(name: str, error: BaseException) -> str:
     if isinstance(error, SheetflowError):
         return str(error) if error.sheet else f"{shown_name(name)}: {error}"
     return (
-        f"{shown_name(name)}: unexpectedly, {type(error).__name__}: {error}. The sheet is safe where "
-        "it is; please report this with the run's log."
+        f"{shown_name(name)}: unexpectedly, {type(error).__name__}: {error}. "
+        "The sheet is safe where it is; please report this with the run's log."
     )

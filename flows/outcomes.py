@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -30,6 +30,7 @@ class Outcome:
         error: The cause and the cure, if there is anything to say.
         seconds: How long this attempt took.
         old_news: It waited for a person before this run, and still does.
+        busy: Another thread or run owns it, or a file with the same bytes, at the moment.
         note: What is worth knowing though nothing is wrong.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     error: str | None = None
     seconds: float = 0.0
     old_news: bool = False
+    busy: bool = False
     note: str | None = None
 
     @property
@@ -59,13 +61,22 @@ class Outcome:
         }
 
 
-Listener = Callable[[Outcome], None]
+class Listener(Protocol):
+    """Whoever wants to know how a run goes on; called from the flow's own thread."""
+
+    def expecting(self, sheets: int) -> None:
+        """Hear how many sheets the run has before it."""
+
+    def heard(self, outcome: Outcome) -> None:
+        """Hear what became of one."""
+
+
 _LISTENER: ContextVar[Listener | None] = ContextVar("outcome_listener", default=None)
 
 
 @contextlib.contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener` with each outcome of the flows that run inside the block, as it comes."""
+    """Tell `listener` how the flows go on that run inside the block."""
     token = _LISTENER.set(listener)
     try:
         yield
@@ -73,11 +84,18 @@ def listening(listener: Listener) -> Iterator[None]:
         _LISTENER.reset(token)
 
 
-def announce(outcome: Outcome) -> None:
-    """Tell whoever listens to this run."""
+def expect(sheets: int) -> None:
+    """Tell whoever listens to this run how many sheets it has before it."""
     listener = _LISTENER.get()
     if listener is not None:
-        listener(outcome)
+        listener.expecting(sheets)
+
+
+def announce(outcome: Outcome) -> None:
+    """Tell whoever listens to this run what became of a sheet."""
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener.heard(outcome)
 
 
 def verdict(outcomes: Sequence[Outcome]) -> State[None]:

@@ -282,9 +282,9 @@ def record_failure(
 
 def _named(folders: Folders, name: str) -> Path | None:
     for place in (folders.inbox, folders.staging):
-        for found in os.listdir(place):
-            if portable_name(found) == name:  # Prefect cannot carry names that are not UTF-8
-                return place / found
+        for found in place.iterdir():
+            if portable_name(found.name) == name:  # Prefect cannot carry names that are not UTF-8
+                return found
     return None
 
 

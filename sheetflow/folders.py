@@ -37,6 +37,16 @@ class Folders:
         """One lock file for each sheet that was ever worked on and is not yet archived."""
         return self.state / "claims"
 
+    @property
+    def mongodb(self) -> Path:
+        """The embedded MongoDB's data, log and locks."""
+        return self.state / "mongodb"
+
+    @property
+    def prefect(self) -> Path:
+        """The local Prefect server's database, log and locks."""
+        return self.state / "prefect"
+
 
 def prepare_folders(folders: Folders) -> None:
     """Make the folders that are missing.

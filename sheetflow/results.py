@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from sheetflow import __version__
-from sheetflow.files import digest_bytes, sync_folder, translated_errors
+from sheetflow.crops import Crop
+from sheetflow.files import sync_folder, translated_errors
 from sheetflow.folders import Folders
 from sheetflow.journal import work_folder
 from sheetflow.reading import SheetReading
@@ -24,17 +24,8 @@ _READING = "reading.json"
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 
 
-@dataclass(frozen=True)
-class EncodedCrop:
-    """The encoded picture of one pair."""
-
-    image_bytes: bytes
-    media_type: str
-    size_px: tuple[int, int]
-
-
 def save_result(
-    folders: Folders, sheet: Sheet, reading: SheetReading, crops: Sequence[EncodedCrop]
+    folders: Folders, sheet: Sheet, reading: SheetReading, crops: Sequence[Crop]
 ) -> ProcessedSheet:
     """Keep what processing gave, and return it as it is kept.
 
@@ -78,12 +69,12 @@ def _result_folder(folders: Folders, sheet: Sheet) -> Path:
     return work_folder(folders, sheet.sha256) / "result"
 
 
-def _write_crop(folder: Path, index: int, crop: EncodedCrop) -> dict[str, object]:
+def _write_crop(folder: Path, index: int, crop: Crop) -> dict[str, object]:
     name = f"{index:04d}{_SUFFIXES.get(crop.media_type, '')}"
     (folder / name).write_bytes(crop.image_bytes)
     return {
         "name": name,
-        "sha256": digest_bytes(crop.image_bytes),
+        "sha256": crop.sha256,
         "media_type": crop.media_type,
         "size_px": list(crop.size_px),
     }

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         default=5.0, description="How long to look for a MongoDB that answers."
     )
     mongodb_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=60.0, description="How long one call to MongoDB may take, its retries included."
+        default=30.0, description="How long MongoDB may take to answer one call."
     )
 
     on_doubt: OnDoubt = Field(

@@ -29,7 +29,7 @@ class Bench:
         self.stopping = threading.Event()
         """Set when the run was asked to stop: no sheet begins another step."""
         self.outage: SheetflowError | None = None
-        """Why MongoDB cannot be used, once a sheet's retries are used up; the others do not wait."""
+        """Why MongoDB cannot be used, once one sheet has used up its retries for all."""
 
     @property
     def folders(self) -> Folders:

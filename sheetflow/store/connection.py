@@ -56,7 +56,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
         if settings.mongodb_uri is not None:
             uri = settings.mongodb_uri.get_secret_value()
         else:
-            companion = embedded_mongod(settings.folders.state)
+            companion = embedded_mongod(settings.folders.mongodb)
             uri = stack.enter_context(companion.joined())
         client = stack.enter_context(contextlib.closing(connect(uri, settings)))
         store = _bind(client, settings)
@@ -82,7 +82,9 @@ def connect(uri: str, settings: Settings) -> MongoClient[dict[str, Any]]:
             readConcernLevel="majority",
             serverSelectionTimeoutMS=int(settings.mongodb_connect_timeout_s * 1000),
             connectTimeoutMS=int(settings.mongodb_connect_timeout_s * 1000),
-            timeoutMS=int(settings.mongodb_timeout_s * 1000),
+            # Not pymongo's timeoutMS: with it, a dead server is asked again until that time is up.
+            socketTimeoutMS=int(settings.mongodb_timeout_s * 1000),
+            wTimeoutMS=int(settings.mongodb_timeout_s * 1000),
         )
     except (InvalidURI, MongoConfigurationError, ValueError, TypeError) as error:
         # The library's text may repeat a piece of the URI, so it is not repeated here.

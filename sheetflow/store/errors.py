@@ -89,8 +89,8 @@ def translate(error: PyMongoError) -> StoreUnavailable | StoreRefused:
 def _code_and_text(error: PyMongoError) -> tuple[int | None, str]:
     if isinstance(error, BulkWriteError):
         # Its own text repeats whole documents, pictures included.
-        details = error.details or {}
-        problems = details.get("writeErrors") or details.get("writeConcernErrors") or [{}]
+        problems_of = error.details or {}
+        problems = problems_of.get("writeErrors") or problems_of.get("writeConcernErrors") or [{}]
         first = problems[0]
         return first.get("code"), str(first.get("errmsg", "a bulk write failed"))[:200]
     if isinstance(error, OperationFailure):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -144,9 +145,9 @@ def _ensure_validator(
     database: Database[dict[str, Any]],
     name: str,
     validator: dict[str, Any],
-    existing: dict[str, Any] | None,
+    existing: Mapping[str, Any] | None,
 ) -> None:
-    options = {
+    options: dict[str, Any] = {
         "validator": validator,
         "validationLevel": "moderate",
         "validationAction": "error",

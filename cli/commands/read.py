@@ -1,0 +1,142 @@
+"""`sheetflow read`: what sheetflow makes of a file, touching no folder and no database."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import json_option
+from cli.tables import print_json, print_table
+
+if TYPE_CHECKING:
+    from sheetflow.geometry import Quad
+    from sheetflow.reading import SheetReading
+
+
+@click.command()
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--overlay",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also draw what was recognised over each sheet, as a PNG in DIR.",
+)
+@json_option
+def read(files: tuple[Path, ...], *, overlay: Path | None, as_json: bool) -> None:
+    """Read sheets and print their pairs; nothing is moved or stored.
+
+    Exit status 1 if a file could not be read.
+    """
+    from sheetflow.errors import SheetflowError
+
+    all_read = True
+    for file in files:
+        try:
+            reading, seconds = _read(file, overlay)
+        except SheetflowError as error:
+            all_read = False
+            click.echo(f"sheetflow: {error}", err=True)
+            if as_json:
+                print_json({"file": _spelled(file), "error": str(error)})
+            continue
+        if as_json:
+            print_json(_to_json(file, reading, seconds))
+        else:
+            _show(file, reading, seconds)
+    sys.exit(0 if all_read else 1)
+
+
+def _read(file: Path, overlay: Path | None) -> tuple[SheetReading, float]:
+    from sheetflow.errors import UsageError
+    from sheetflow.files import read_file
+    from sheetflow.images import load_image
+    from sheetflow.names import shown_name
+    from sheetflow.recognition import read_sheet
+    from sheetflow.settings import load_settings
+
+    settings = load_settings()
+    started = time.perf_counter()
+    try:
+        # A path that a person names may be a link: it is theirs to follow.
+        data = read_file(file.resolve())
+    except FileNotFoundError:
+        raise UsageError(
+            "there is no such file", cure="Check the path", sheet=shown_name(str(file))
+        ) from None
+    image = load_image(data, sheet=shown_name(file.name), max_pixels=settings.max_pixels)
+    reading = read_sheet(image)
+    seconds = time.perf_counter() - started
+    if overlay is not None:
+        from sheetflow.overlay import draw_overlay
+
+        overlay.mkdir(parents=True, exist_ok=True)
+        (overlay / f"{file.stem}.overlay.png").write_bytes(draw_overlay(image, reading))
+    return reading, seconds
+
+
+def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any]:
+    return {
+        "file": _spelled(file),
+        "size_px": list(reading.size_px),
+        "pairs": [
+            {
+                "code": pair.code,
+                "symbology": pair.symbology,
+                "row": pair.row,
+                "column": pair.column,
+                "picture_quad": _points(pair.picture_quad),
+                "symbol_quad": _points(pair.symbol_quad),
+                "confidence": round(pair.confidence, 3),
+            }
+            for pair in reading.pairs
+        ],
+        "unpaired_pictures": [_points(quad) for quad in reading.unpaired_pictures],
+        "unpaired_symbols": [
+            {"code": symbol.payload, "symbology": symbol.symbology, "quad": _points(symbol.quad)}
+            for symbol in reading.unpaired_symbols
+        ],
+        "discards": [
+            {"quad": _points(discard.quad), "reason": discard.reason}
+            for discard in reading.discards
+        ],
+        "needs_review": reading.needs_review,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _show(file: Path, reading: SheetReading, seconds: float) -> None:
+    from sheetflow.names import shown_name
+
+    print_table(
+        ["row", "column", "code", "symbology", "confidence", "doubts"],
+        [
+            [
+                pair.row,
+                pair.column,
+                pair.code,
+                pair.symbology,
+                round(pair.confidence, 2),
+                "; ".join(pair.doubts),
+            ]
+            for pair in reading.pairs
+        ],
+        title=f"{shown_name(str(file))}: {len(reading.pairs)} pairs in {seconds:.2f} s",
+    )
+    for doubt in reading.doubts:
+        click.echo(f"needs a review: {doubt}")
+
+
+def _points(quad: Quad) -> list[list[float]]:
+    return [[round(x, 1), round(y, 1)] for x, y in quad]
+
+
+def _spelled(file: Path) -> str:
+    from sheetflow.names import portable_name
+
+    return portable_name(str(file))

@@ -1,0 +1,34 @@
+"""`sheetflow samples`: sheets to try sheetflow with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.options import json_option
+from cli.tables import print_json, print_table
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--count", default=6, show_default=True, type=click.IntRange(1, 500), help="Sheets.")
+@click.option("--seed", default=1, show_default=True, help="Another number gives other sheets.")
+@json_option
+def samples(folder: Path, *, count: int, seed: int, as_json: bool) -> None:
+    """Draw printable catalogue sheets into DIR.
+
+    What each shows, and where, stands in DIR/truth.json. Copy the sheets, without that file,
+    into source/ to try sheetflow with them.
+    """
+    from sheetflow.samples.catalogue import draw_samples
+
+    drawn = draw_samples(folder, seed=seed, count=count)
+    if as_json:
+        print_json({"files": [str(sheet.path) for sheet in drawn]})
+        return
+    print_table(
+        ["sheet", "pictures", "codes"],
+        [[sheet.path.name, sheet.pictures, len(sheet.codes)] for sheet in drawn],
+        title=f"{len(drawn)} sheets drawn into {folder}",
+    )

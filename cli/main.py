@@ -1,0 +1,69 @@
+"""The `sheetflow` command.
+
+Only click is imported here: `sheetflow --help` and `sheetflow status` must answer at once, so each
+command imports what it needs when it runs, and Prefect only where a flow runs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cli.commands.doctor import doctor
+from cli.commands.ingest import ingest, ingest_one
+from cli.commands.read import read
+from cli.commands.samples import samples
+from cli.commands.status import status
+from cli.options import root_option
+from sheetflow import __version__
+
+_EPILOG = """
+\b
+A first try, in an empty folder:
+  sheetflow samples source
+  sheetflow ingest
+  sheetflow status
+
+Exit status: 0 all well; 1 some sheet failed or waits for a person; 2 wrong usage or settings.
+"""
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sheetflow")
+@root_option
+def sheetflow() -> None:
+    """Bring catalogue sheets into MongoDB without ever losing one.
+
+    A sheet dropped into source/ is staged in images_sources/, cut apart, its codes are read and
+    paired with their pictures, the pairs are stored in MongoDB and read back, and only then the
+    sheet goes to images_old/.
+    """
+
+
+for command in (ingest, ingest_one, read, status, samples, doctor):
+    sheetflow.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; every expected trouble ends in a sentence and an exit status."""
+    from sheetflow.errors import ConfigurationError, SheetflowError
+
+    try:
+        sheetflow.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("\nStopped. Every sheet is safe; run again to go on.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigurationError as error:
+        click.echo(f"sheetflow: {error}", err=True)
+        sys.exit(2)
+    except SheetflowError as error:
+        click.echo(f"sheetflow: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # `sheetflow status | head`: nobody reads on, which is no fault.
+        sys.stderr.close()
+        sys.exit(0)

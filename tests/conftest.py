@@ -1,0 +1,73 @@
+"""What the tests share: a real mongod, a real Prefect server, folders and small drawn sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pymongo import MongoClient
+
+from sheetflow.folders import Folders, prepare_folders
+from sheetflow.mongod import embedded_mongod
+from sheetflow.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Neither a developer's settings nor a `.env` in the work tree may reach a test.
+    for name in ("MONGODB_URI", "DATABASE_NAME", "COLLECTION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def mongod_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real mongod, a replica set of one, for the whole session."""
+    with embedded_mongod(tmp_path_factory.mktemp("mongod")).joined() as uri:
+        yield uri
+
+
+@pytest.fixture
+def database(mongod_uri: str) -> Iterator[Any]:
+    """A database of the test's own, seen through plain pymongo and not through our code."""
+    client: MongoClient[dict[str, Any]] = MongoClient(mongod_uri, tz_aware=True)
+    name = f"test_{uuid4().hex[:12]}"
+    yield client[name]
+    client.drop_database(name)
+    client.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, mongod_uri: str, database: Any) -> Settings:
+    """Settings of a data root and a database of the test's own, with short waits."""
+    return Settings(
+        root=tmp_path / "root",
+        mongodb_uri=mongod_uri,
+        database_name=database.name,
+        settle_s=0.05,
+        retries=1,
+        retry_delay_s=0.05,
+        mongodb_connect_timeout_s=1.0,
+    )
+
+
+@pytest.fixture
+def folders(settings: Settings) -> Folders:
+    """The four places, made and empty."""
+    prepare_folders(settings.folders)
+    return settings.folders
+
+
+@pytest.fixture
+def drop(folders: Folders) -> Callable[[str, bytes], Path]:
+    """Put a file into the inbox."""
+
+    def put(name: str, data: bytes) -> Path:
+        path = folders.inbox / name
+        path.write_bytes(data)
+        return path
+
+    return put
