@@ -151,11 +151,14 @@ class PrefectServer:
     """How to run `prefect server start` as a companion."""
 
     name = "The Prefect server"
-    first_port: int | None = 4200
     # The first start makes the database: 10 s on two idle cores, several times that on busy ones.
     start_timeout_s = 120.0
     stop_timeout_s = 20.0
     may_be_killed = True
+
+    def first_port(self, folder: Path) -> int:  # noqa: ARG002 - of the protocol
+        """Return the port that people expect Prefect at."""
+        return 4200
 
     def address(self, port: int) -> str:
         """Return the API's address."""
@@ -284,10 +287,15 @@ def _drain_client() -> None:
         for worker in (EventsWorker, APILogWorker):
             worker.drain_all(timeout=_CLIENT_DRAIN_TIMEOUT_S, at_exit=False)
 
+    # It warns that it is still at work; whoever waits for the command to end need not know.
+    noisy = logging.getLogger(EventsWorker.__name__)
+    level = noisy.level
+    noisy.setLevel(logging.ERROR)
     # In a thread without an event loop, where draining waits; elsewhere it would return a promise.
     thread = threading.Thread(target=drain, name="sheetflow-drain")
     thread.start()
     thread.join()
+    noisy.setLevel(level)
 
 
 def _may_be_configured() -> bool:

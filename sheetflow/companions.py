@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 _LAUNCHER = Path(__file__).with_name("companion_launcher.py")
 _LAUNCH_TIMEOUT_S = 10.0
-_LAUNCH_ATTEMPTS = 3
+_LAUNCH_ATTEMPTS = 5
+_PORTS_TO_TRY = 100
 _KILL_TIMEOUT_S = 10.0
 # Kept so that a companion that ended is reaped, and its exit code known.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -41,17 +42,18 @@ class Service(Protocol):
 
     Attributes:
         name: What people call it, as in "MongoDB".
-        first_port: The port to try when there is no last one; None for any free one.
         start_timeout_s: How long it may take until it is ready.
         stop_timeout_s: How long a clean stop may take.
         may_be_killed: Whether it may be killed when it does not stop in that time.
     """
 
     name: str
-    first_port: int | None
     start_timeout_s: float
     stop_timeout_s: float
     may_be_killed: bool
+
+    def first_port(self, folder: Path) -> int:
+        """Return the port to try first when none was used before; the next ones follow."""
 
     def address(self, port: int) -> str:
         """Return the address that its users need."""
@@ -243,8 +245,11 @@ class Companion:
     def _choose_port(self) -> int:
         """Prefer the last port, so that an address someone noted keeps working."""
         last = self._folder.last_address()
-        preferred = self.service.port(last) if last else self.service.first_port
-        return preferred if preferred and _is_free(preferred) else _free_port()
+        if last and _is_free(self.service.port(last)):
+            return self.service.port(last)
+        first = self.service.first_port(self._folder.path)
+        ports = (port for port in range(first, first + _PORTS_TO_TRY) if _is_free(port))
+        return next(ports, None) or _free_port()
 
     def _wait_for(self, state: CompanionState) -> None:
         deadline = time.monotonic() + self.service.start_timeout_s
