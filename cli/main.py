@@ -46,23 +46,25 @@ for command in (ingest, ingest_one, read, status, samples, doctor):
 
 
 def main() -> None:
-    """Run the command line; every expected trouble ends in a sentence and an exit status."""
+    """Run the command line."""
+    run_command(sheetflow)
+
+
+def run_command(command: click.Command) -> None:
+    """Run a command; every expected trouble ends in a sentence and an exit status."""
     from sheetflow.errors import ConfigurationError, SheetflowError
 
     try:
-        sheetflow.main(standalone_mode=False)
-    except click.exceptions.Abort:
+        command.main(standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("\nStopped. Every sheet is safe; run again to go on.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except ConfigurationError as error:
-        click.echo(f"sheetflow: {error}", err=True)
-        sys.exit(2)
     except SheetflowError as error:
         click.echo(f"sheetflow: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     except BrokenPipeError:
         # `sheetflow status | head`: nobody reads on, which is no fault.
         sys.stderr.close()

@@ -25,7 +25,7 @@ from sheetflow.names import shown_name
 from sheetflow.results import discard_result, load_result
 from sheetflow.settings import OnDoubt
 from sheetflow.sheets import ProcessedSheet, Sheet, State
-from sheetflow.store.ledger import archived_twin
+from sheetflow.store.ledger import Twin, archived_twin
 from tasks.archive import archive, archive_duplicate
 from tasks.bench import Bench
 from tasks.process import process
@@ -142,12 +142,12 @@ class Journey:
                 self._bench.outage = failure.error
             raise
 
-    def _duplicate(self, sheet: Sheet, name: str, twin: str) -> Outcome:
-        self._run(archive_duplicate, sheet, twin, self._bench)
-        note = f"the same bytes as {shown_name(twin)}, which is stored and archived already"
-        return Outcome(name, sheet.sha256, State.ARCHIVED, note=note)
+    def _duplicate(self, sheet: Sheet, name: str, twin: Twin) -> Outcome:
+        self._run(archive_duplicate, sheet, twin.name, self._bench)
+        note = f"the same bytes as {shown_name(twin.name)}, which is stored and archived already"
+        return Outcome(name, sheet.sha256, State.ARCHIVED, twin.counts, note=note)
 
-    def _archived_twin(self, sheet: Sheet, *, wait: bool) -> str | None:
+    def _archived_twin(self, sheet: Sheet, *, wait: bool) -> Twin | None:
         door = self._bench.door
         try:
             store = door.open() if wait and self._bench.outage is None else door.opened()

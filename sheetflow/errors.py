@@ -25,22 +25,18 @@ class SheetflowError(Exception):
         self.cause = cause
         self.cure = cure
         self.sheet = sheet
-        super().__init__(cause, cure, sheet)
-
-    def __str__(self) -> str:
-        subject = f"{self.sheet}: " if self.sheet else ""
-        return f"{subject}{self.cause}. {self.cure}."
+        subject = f"{sheet}: " if sheet else ""
+        super().__init__(f"{subject}{cause}. {cure}.")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments are lost by BaseException's own pickling.
-        return (_rebuild, (type(self), self.__dict__.copy()))
+        return (_rebuild, (type(self), self.cause, self.cure, self.sheet))
 
 
-def _rebuild(kind: type[SheetflowError], state: dict[str, object]) -> SheetflowError:
-    error = kind.__new__(kind)
-    error.__dict__.update(state)
-    error.args = (state["cause"], state["cure"], state["sheet"])
-    return error
+def _rebuild(
+    kind: type[SheetflowError], cause: str, cure: str, sheet: str | None
+) -> SheetflowError:
+    return kind(cause, cure=cure, sheet=sheet)
 
 
 class SheetRejected(SheetflowError):

@@ -50,7 +50,9 @@ def store_pairs(
     receipt = confirm_upload(store, processed, drafts)
     entry = load_entry(folders, processed.sheet.sha256)
     if entry is not None:
-        state = State.UPLOADED if receipt.complete else entry.state
+        # The certain pairs of a sheet in doubt are stored, and the sheet waits on.
+        held = entry.state is State.NEEDS_REVIEW
+        state = State.NEEDS_REVIEW if held else State.UPLOADED
         note = f"{len(receipt.lines)} of {receipt.pairs_on_sheet} pairs stored and read back"
         entry = replace(entry, stored_pairs=len(receipt.lines)).moved_on(
             state, flow_run_id=flow_run_id, note=note

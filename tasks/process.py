@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from sheetflow.recognition import RecognitionSettings
 
 from sheetflow.processing import note_processed, process_sheet
+from sheetflow.recognition import RecognitionSettings
 from sheetflow.sheets import ProcessedSheet, Sheet
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import chosen_root, json_option, root_option
-from cli.tables import print_json, print_table
+from cli.running import prepare_prefect, run_flow
 
 if TYPE_CHECKING:
-    from cli.progress import Report
     from sheetflow.settings import Settings
 
 _doubt_option = click.option(
@@ -87,70 +86,21 @@ def _settings(on_doubt: str | None) -> Settings:
     return settings.model_copy(update={"root": settings.root.expanduser().absolute()})
 
 
-def _run(run: Callable[[], Any], settings: Settings, *, as_json: bool, verbose: bool) -> None:
-    # Before Prefect is imported, which reads them once.
-    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "sheetflow")
-    if not verbose:
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from cli.progress import reporting
-    from deployments.server import prefect_api, ui_url
+def _run(call: Callable[[], Any], settings: Settings, *, as_json: bool, verbose: bool) -> None:
+    prepare_prefect(verbose=verbose)
+    from deployments.server import prefect_api_starting
     from sheetflow.folders import prepare_folders
 
     prepare_folders(settings.folders)
-    with prefect_api(settings.folders.prefect) as api_url:
-        from flows.outcomes import listening
-
-        with reporting(as_json=as_json) as report, listening(report):
-            state = run()
-        run_id = str(state.state_details.flow_run_id)
-        _raise_if_it_broke(state)
-        ok = all(outcome.ok for outcome in report.outcomes)
-        if as_json:
-            sheets = [outcome.to_json() for outcome in report.outcomes]
-            print_json({"sheets": sheets, "flow_run_id": run_id, "ok": ok})
-        else:
-            _show(report, settings, f"{ui_url(api_url)}/runs/flow-run/{run_id}")
-    sys.exit(0 if ok else 1)
-
-
-def _raise_if_it_broke(state: Any) -> None:
-    """Raise what ended the run itself, before it could give a verdict on its sheets."""
-    value = state.result(raise_on_failure=False) if state.data is not None else None
-    if isinstance(value, BaseException):
-        raise value
-
-
-def _show(report: Report, settings: Settings, run_url: str) -> None:
-    from sheetflow.names import shown_name
-
-    if not report.outcomes:
-        click.echo(f"Nothing to do: {settings.folders.inbox} is empty.")
-    else:
-        print_table(
-            ["sheet", "pictures", "symbols", "pairs", "state", "seconds"],
-            [
-                [
-                    shown_name(outcome.name),
-                    outcome.counts.pictures if outcome.counts else None,
-                    outcome.counts.symbols if outcome.counts else None,
-                    outcome.counts.pairs if outcome.counts else None,
-                    outcome.state,
-                    round(outcome.seconds, 1),
-                ]
-                for outcome in report.outcomes
-            ],
-        )
-    for outcome in report.outcomes:
-        if outcome.error or outcome.note:
-            click.echo(f"{outcome.state}: {outcome.error or _noted(outcome)}")
-    click.echo(f"Archive: {settings.folders.archive}")
-    click.echo(f"Run:     {run_url}")
-
-
-def _noted(outcome: Any) -> str:
-    from sheetflow.names import shown_name
-
-    return f"{shown_name(outcome.name)}: {outcome.note}"
+    with prefect_api_starting(settings.folders.prefect) as api:
+        importlib.import_module("flows.ingest")  # seconds of imports, while the server starts
+        with api.in_use() as api_url:
+            finished = run_flow(call, api_url, as_json=as_json)
+            if as_json:
+                finished.print_json()
+            else:
+                finished.print_table(settings)
+    sys.exit(0 if finished.ok else 1)
 
 
 def _is_portable(path: Path) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sheetflow.journal import Entry, Event
 from sheetflow.names import portable_name
 from sheetflow.receipts import UploadReceipt
-from sheetflow.sheets import State
+from sheetflow.sheets import Counts, State
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
 
@@ -50,11 +50,24 @@ def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = N
         )
 
 
-def archived_twin(store: Store, sha256: str) -> str | None:
-    """Return the name of an archived sheet with these bytes, None if there is none."""
+@dataclass(frozen=True)
+class Twin:
+    """An archived sheet that has the same bytes: its name, and what was found on it."""
+
+    name: str
+    counts: Counts | None
+
+
+def archived_twin(store: Store, sha256: str) -> Twin | None:
+    """Return the archived sheet that has these bytes, None if there is none."""
     with translated_store_errors():
-        document = store.sheets.find_one({"_id": sha256, "state": str(State.ARCHIVED)}, {"name": 1})
-    return None if document is None else str(document["name"])
+        document = store.sheets.find_one(
+            {"_id": sha256, "state": str(State.ARCHIVED)}, {"name": 1, "counts": 1}
+        )
+    if document is None:
+        return None
+    counts = document.get("counts")
+    return Twin(str(document["name"]), Counts(**counts) if counts else None)
 
 
 def write_duplicate(
