@@ -6,16 +6,25 @@ and as many as possible hold a code and a picture. A cell whose code is missing 
 same, so that its picture is never given to a neighbour.
 """
 
+# LEAD'S NOTE TO THE RECOGNITION ENGINEER (remove these lines once read): our own sheets
+# (`python -c "from sheetflow.samples.catalogue import draw_samples"`; run /tmp/w/venv/bin/python
+# /tmp/w/set.py and /tmp/w/try.py) come from ANOTHER generator and are clean, all codes decode, yet
+# many are not paired ("the picture has no readable code") and 03-collection.webp was even accepted
+# unflagged with 4 of its 8 pairs. Pairing must generalise: make these 100 % right and unflagged
+# (script/run and the flow tests need it by 19:15), and flag whenever decoded codes are unexplained.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sheetflow.geometry import Box, union_of
+from sheetflow.segmentation import Lines
 
 _SAME_SIZE = 0.07
 _CLUSTER_GAP_PX = 28.0
@@ -55,12 +64,13 @@ class Axis:
         return (self.start + index * self.pitch, self.start + (index + 1) * self.pitch)
 
 
-def frames_of_items(frames: Sequence[Box], codes: Sequence[Box]) -> list[Box]:
+def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> list[Box]:
     """Return the frames of one size that hold the codes, one each, gaps in their grid filled in.
 
     Args:
         frames: All rectangles on the page.
         codes: The boxes of the symbols.
+        lines: The lines that the frames are made of, to find those that were not closed.
 
     Returns:
         The frames in reading order; none where no family of frames holds half of the codes.
@@ -73,9 +83,11 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box]) -> list[Box]:
         score = (holding, frame.area)
         if score > best_score:
             best, best_score = family, score
-    if 2 * best_score[0] < max(1, len(codes)):
+    if 5 * best_score[0] < max(1, len(codes)):
         return []
-    return _completed(_apart(best), codes)
+    whole = _completed(_apart(best), lines)
+    held = sum(any(frame.contains(code.centre) for frame in whole) for code in codes)
+    return whole if 2 * held >= len(codes) else []
 
 
 def cells_from_frames(frames: Sequence[Box]) -> list[Cell]:
@@ -136,19 +148,76 @@ def _gap(frames: Sequence[Box], side: str) -> float:
     return 0.5 * median(getattr(frame, side) for frame in frames)
 
 
-def _completed(frames: Sequence[Box], codes: Sequence[Box]) -> list[Box]:
-    """Add frames at the grid's empty places that hold a code: their lines were broken."""
+def _completed(frames: Sequence[Box], lines: Lines) -> list[Box]:
+    """Fit a grid to the frames, and return all its places, those beyond it if lines show them.
+
+    A frame whose line is broken, or touched by a picture, is not closed and was not found; a
+    place that is empty after all does no harm.
+    """
     columns = _clusters([frame.left for frame in frames], _gap(frames, "width"))
     rows = _clusters([frame.top for frame in frames], _gap(frames, "height"))
-    width = median(frame.width for frame in frames)
-    height = median(frame.height for frame in frames)
-    whole = list(frames)
-    for row, column in product(rows, columns):
-        box = Box(column, row, width, height)
-        taken = any(box.share_inside(frame) > 0.2 for frame in whole)
-        if not taken and any(box.contains(code.centre) for code in codes):
+    edges = np.array([(frame.left, frame.top, frame.right, frame.bottom) for frame in frames])
+    whole: list[Box] = []
+    rows, columns = _all_places(rows), _all_places(columns)
+    places = np.array(
+        [(_nearest(rows, frame.top), _nearest(columns, frame.left)) for frame in frames]
+    )
+    models = [_plane(places, edges[:, side]) for side in range(4)]
+    beyond_rows, beyond_columns = (1 if len(places) > 1 else 0 for places in (rows, columns))
+    for row, column in product(
+        range(-beyond_rows, len(rows) + beyond_rows),
+        range(-beyond_columns, len(columns) + beyond_columns),
+    ):
+        left, top, right, bottom = (
+            float(constant + down * row + across * column) for constant, down, across in models
+        )
+        box = Box(left, top, right - left, bottom - top)
+        beyond = row in (-1, len(rows)) or column in (-1, len(columns))
+        if not beyond or _drawn(box, lines) > 0.8:
             whole.append(box)
-    return sorted(whole, key=lambda box: (_nearest(rows, box.top), box.left))
+    return whole
+
+
+def _all_places(places: Sequence[float]) -> list[float]:
+    """Fill in the places of a regular row that are missing between others."""
+    if len(places) < 3:
+        return list(places)
+    pitch = min(high - low for low, high in pairwise(places))
+    filled = [places[0]]
+    for low, high in pairwise(places):
+        steps = max(1, round((high - low) / pitch))
+        filled += [low + (high - low) * step / steps for step in range(1, steps + 1)]
+    return filled
+
+
+def _plane(places: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Fit value = constant + down * row + across * column, frames that stick out left aside."""
+    terms = np.column_stack([np.ones(len(places)), places]).astype(np.float64)
+    keep = np.ones(len(values), bool)
+    model = np.zeros(3)
+    for _ in range(3):
+        model = np.linalg.lstsq(terms[keep], values[keep], rcond=None)[0]
+        error = np.abs(values - terms @ model)
+        keep = error <= max(3.0, 2 * float(np.median(error)))
+    return (float(model[0]), float(model[1]), float(model[2]))
+
+
+def _drawn(box: Box, lines: Lines) -> float:
+    """Return how much of a box's outline, by its least drawn side, is on lines."""
+    height, width = lines.across.shape
+    left, right = max(int(box.left), 0), min(int(box.right), width)
+    top, bottom = max(int(box.top), 0), min(int(box.bottom), height)
+    if right - left < 4 or bottom - top < 4:
+        return 0.0
+    shares = [
+        lines.across[max(int(y) - 7, 0) : int(y) + 8, left:right].max(axis=0, initial=0).mean()
+        for y in (box.top, box.bottom)
+    ]
+    shares += [
+        lines.down[top:bottom, max(int(x) - 7, 0) : int(x) + 8].max(axis=1, initial=0).mean()
+        for x in (box.left, box.right)
+    ]
+    return float(min(shares)) / 255
 
 
 def _clusters(values: Sequence[float], gap: float) -> list[float]:

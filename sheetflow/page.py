@@ -42,6 +42,7 @@ WORK_SIDE_PX = 1400
 A4 page is segmented in a fifth of a second."""
 
 _OUTLINE_SIDE_PX = 700
+_LEAST_GAIN = 0.1  # degrees
 _MATRIX = frozenset({"QR", "DataMatrix", "Aztec"})
 _LEVEL_SHARES = (0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 _OUTLINE_BONUS = 0.3  # degrees: an outline also takes out what perspective the bars do not show
@@ -96,6 +97,86 @@ def upright_page(image: SheetImage, symbols: Sequence[Symbol]) -> UprightPage:
     if _crookedness(plain, directions) < _crookedness(quad, directions) - _OUTLINE_BONUS:
         quad = plain
     return _warped(image.rgb, turn_quad(quad, _quarter_turns(quad, symbols)))
+
+
+def straightened(
+    image: SheetImage,
+    page: UprightPage,
+    across: Sequence[tuple[Point, Point]],
+    down: Sequence[tuple[Point, Point]],
+) -> UprightPage:
+    """Return the page with what lean its own lines still show taken out.
+
+    Where the outline of the page is hidden, this is what takes the perspective out.
+
+    Args:
+        image: The sheet.
+        page: The page so far.
+        across: Ends of lines that ought to run along rows, in page pixels.
+        down: Ends of lines that ought to run along columns.
+    """
+    if len(across) + len(down) < 4:
+        return page
+    height, width = page.inside.shape
+    change, gain = _straightening(across, down, (width, height))
+    if gain < _LEAST_GAIN:
+        return page
+    corners = Box(-0.5, -0.5, width, height).quad()
+    moved = move_quad(corners, change)
+    if max(abs(x - u) + abs(y - v) for (x, y), (u, v) in zip(corners, moved, strict=True)) < 2.5:
+        return page
+    return _warped(image.rgb, move_quad(box_around(moved).quad(), page.to_sheet @ np.linalg.inv(change)))
+
+
+def _straightening(
+    across: Sequence[tuple[Point, Point]],
+    down: Sequence[tuple[Point, Point]],
+    size: tuple[int, int],
+) -> tuple[Homography, float]:
+    """Return the mildest homography that brings lines onto the axes, by least squares.
+
+    Also returns the gain: how many degrees the typical line leans now, less half as much again
+    as it would lean then.
+
+    It has two shears and two perspectives: x' = (x + a y) / w, y' = (b x + y) / w with
+    w = 1 + c x + d y, all in parts of the page. Lines that do not follow are left out.
+    """
+    scale = float(max(size))
+    centre = np.array([size[0] / 2, size[1] / 2])
+    ends = (np.asarray([*across, *down], np.float64).reshape(-1, 2, 2) - centre) / scale
+    is_down = np.arange(len(ends)) >= len(across)
+    lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+
+    def leans(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        a, b, c, d = values
+        x, y = ends[..., 0], ends[..., 1]
+        w = 1 + c * x + d * y
+        u, v = (x + a * y) / w, (b * x + y) / w
+        du, dv = u[:, 1] - u[:, 0], v[:, 1] - v[:, 0]
+        along, aside = np.where(is_down, (dv, du), (du, dv))
+        return np.asarray(aside / np.where(np.abs(along) < 1e-6, 1e-6, along), np.float64)
+
+    values, weights = np.zeros(4), np.sqrt(lengths)
+    for _ in range(8):
+        lean = leans(values)
+        slopes = np.stack([(leans(values + step) - lean) / 1e-5 for step in np.eye(4) * 1e-5], axis=1)
+        # Perspective is believed only as far as the lines demand it.
+        rows = np.vstack([slopes * weights[:, None], np.diag([1e-3, 1e-3, 3e-2, 3e-2])])
+        values = values + np.linalg.lstsq(rows, np.append(-lean * weights, np.zeros(4)), rcond=None)[0]
+        error = np.abs(leans(values))
+        weights = np.sqrt(lengths) / (1 + (error / max(3 * float(np.median(error)), 2e-3)) ** 2)
+    a, b, c, d = values
+    unit = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
+    change = np.array([[1, a, 0], [b, 1, 0], [c, d, 1]])
+    before, after = (_typical(leans(at), lengths) for at in (np.zeros(4), values))
+    return np.linalg.inv(unit) @ change @ unit, before - 1.5 * after
+
+
+def _typical(leans: NDArray[np.float64], lengths: NDArray[np.float64]) -> float:
+    """Return the median lean, in degrees, over the length of all lines."""
+    order = np.argsort(np.abs(leans))
+    middle = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2)
+    return float(np.degrees(np.abs(leans[order][min(int(middle), len(leans) - 1)])))
 
 
 def _shrunk(rgb: Pixels, side_px: int) -> tuple[Pixels, float]:

