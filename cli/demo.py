@@ -34,7 +34,7 @@ def demo(root: Path, *, keep: bool) -> None:
     prepare_folders(settings.folders)
     click.echo("Starting the Prefect server and drawing sample sheets ...")
     with prefect_api_starting(settings.folders.prefect) as api:
-        _draw(settings)
+        drawn_pairs = _draw(settings)
         ingest = importlib.import_module("flows.ingest")
         with api.in_use() as api_url, _mongodb(settings) as address:
             finished = run_flow(
@@ -43,6 +43,8 @@ def demo(root: Path, *, keep: bool) -> None:
                 as_json=False,
             )
             finished.print_table(settings)
+            pairs = sum(item.counts.pairs for item in finished.outcomes if item.counts)
+            click.echo(f"{pairs} of {drawn_pairs} pairs were found on the sheets.")
             click.echo(f"MongoDB: {address}, database {settings.database_name}")
             if keep:
                 click.echo("The Prefect UI and MongoDB stay up; Ctrl-C stops them.")
@@ -50,7 +52,7 @@ def demo(root: Path, *, keep: bool) -> None:
                     threading.Event().wait()
     if not keep:
         click.echo("Everything is stopped again; script/run --keep leaves the UI and MongoDB up.")
-    sys.exit(0 if finished.ok else 1)
+    sys.exit(0 if finished.ok and pairs == drawn_pairs else 1)
 
 
 def _start_afresh(settings: Settings) -> None:
@@ -76,12 +78,13 @@ def _start_afresh(settings: Settings) -> None:
             shutil.rmtree(folder)
 
 
-def _draw(settings: Settings) -> None:
+def _draw(settings: Settings) -> int:
     from sheetflow.samples.catalogue import draw_samples
 
     drawn = draw_samples(settings.folders.inbox, with_truth=False)
     pairs = sum(len(sheet.codes) for sheet in drawn)
     click.echo(f"{len(drawn)} sheets with {pairs} pictures drawn into {settings.folders.inbox}")
+    return pairs
 
 
 @contextlib.contextmanager

@@ -1,0 +1,224 @@
+"""One bad input a test: an outcome with cause and cure, nothing lost, and the rest goes on."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from flows.ingest import ingest_sheets
+from sheetflow.files import digest_bytes
+from sheetflow.folders import Folders
+
+
+@pytest.fixture
+def good(folders: Folders, drawn: Callable[..., Any]) -> bytes:
+    """A good sheet beside the bad input, which must be archived whatever happens."""
+    data: bytes = drawn(1)[0]
+    (folders.inbox / "good.png").write_bytes(data)
+    return data
+
+
+def kept(folders: Folders) -> dict[str, str]:
+    """Where each digest lies, by folder name; temporary and reason files left out."""
+    return {
+        digest_bytes(path.read_bytes()): place.name
+        for place in (folders.inbox, folders.staging, folders.archive, folders.quarantine)
+        for path in place.iterdir()
+        if path.is_file() and not path.is_symlink() and not path.name.endswith(".json")
+    }
+
+
+@pytest.fixture
+def rejected(run, folders: Folders, good: bytes) -> Callable[..., str]:
+    """Ingest bad bytes beside the good sheet and return the error, everything else checked."""
+
+    def check(name: str, data: bytes, **options: Any) -> str:
+        (folders.inbox / name).write_bytes(data)
+        went = run(ingest_sheets, **options)
+        assert went.states == {"good.png": "archived", name: "rejected"}
+        assert went.state.is_failed()
+        assert name in went.state.message
+        assert (folders.quarantine / name).read_bytes() == data
+        assert (folders.quarantine / f"{name}.json").exists()
+        assert kept(folders)[digest_bytes(good)] == "images_old"
+        error: str = went.outcomes[name].error
+        assert error.startswith(f"{name}: ")
+        return error
+
+    return check
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds almost nothing: a decompression bomb."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        crc = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(1000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+def jpeg_of(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(data)).convert("RGB").save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def test_an_empty_file(rejected) -> None:
+    assert "empty" in rejected("empty.jpg", b"")
+
+
+def test_a_text_file_named_jpg(rejected) -> None:
+    assert "image" in rejected("letter.jpg", b"Dear Sir or Madam,\n" * 50)
+
+
+def test_a_truncated_jpeg(rejected, drawn) -> None:
+    data = jpeg_of(drawn(2)[0])
+    assert "cut short" in rejected("cut.jpg", data[: len(data) // 2])
+
+
+def test_a_truncated_png(rejected, drawn) -> None:
+    data = drawn(2)[0]
+    assert "image" in rejected("cut.png", data[: len(data) // 2])
+
+
+def test_a_decompression_bomb(rejected) -> None:
+    assert "pixels" in rejected("bomb.png", png_of(60_000, 60_000))
+
+
+def test_a_file_over_the_size_limit(rejected, environment, drawn) -> None:
+    environment(max_file_bytes=300_000)
+    assert "larger than" in rejected("big.png", bytes(400_000))
+
+
+def test_a_folder_named_like_a_sheet(run, folders: Folders, good: bytes) -> None:
+    (folders.inbox / "x.png").mkdir()
+    (folders.inbox / "x.png" / "inside.png").write_bytes(b"mine")
+    went = run(ingest_sheets)
+    assert went.states == {"good.png": "archived", "x.png": "waiting"}
+    assert "it is a folder" in went.outcomes["x.png"].error
+    assert went.state.is_failed()
+    assert (folders.inbox / "x.png" / "inside.png").read_bytes() == b"mine"
+
+
+def test_a_symbolic_link(run, folders: Folders, good: bytes, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(b"not to be read")
+    (folders.inbox / "link.png").symlink_to(outside)
+    went = run(ingest_sheets)
+    assert went.states == {"good.png": "archived", "link.png": "waiting"}
+    assert "links are not followed" in went.outcomes["link.png"].error
+    assert (folders.inbox / "link.png").is_symlink()
+    assert outside.read_bytes() == b"not to be read"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"with some spaces.png",
+        "Größe öäü 日本.png".encode(),
+        b"-rf.png",
+        b"two\nlines.png",
+        b"caf\xe9.png",
+        b"{braces}.png",
+        b"%s $HOME `id` '\".png",
+        b"n" * 251 + b".png",
+    ],
+    ids=["spaces", "accents", "dash", "newline", "not-utf8", "braces", "shell", "long"],
+)
+def test_a_difficult_name(run, folders: Folders, drawn, database, raw: bytes) -> None:
+    name = os.fsdecode(raw)
+    (folders.inbox / name).write_bytes(drawn(1)[0])
+    went = run(ingest_sheets)
+    assert went.states == {name: "archived"}, went.state.message
+    assert (folders.archive / name).read_bytes() == drawn(1)[0]
+    assert database.codes_images.count_documents({}) == 4
+
+
+def test_two_files_of_one_name_at_different_times(
+    run, folders: Folders, several, codes_of, database
+) -> None:
+    for data, _ in several[:2]:
+        (folders.inbox / "a.png").write_bytes(data)
+        assert run(ingest_sheets).states == {"a.png": "archived"}
+    assert {path.read_bytes() for path in folders.archive.iterdir()} == {
+        several[0][0],
+        several[1][0],
+    }
+    stored = {record["code"] for record in database.codes_images.find()}
+    assert stored == codes_of(several[0][1]) | codes_of(several[1][1])
+
+
+def test_the_same_bytes_twice_at_once(run, folders: Folders, drawn, database) -> None:
+    for name in ("a.png", "b.png"):
+        (folders.inbox / name).write_bytes(drawn(1)[0])
+    went = run(ingest_sheets)
+    assert went.states == {"a.png": "archived", "b.png": "archived"}
+    assert went.state.is_completed()
+    notes = [outcome.note for outcome in went.outcomes.values() if outcome.note]
+    assert len(notes) == 1
+    assert "the same bytes as" in notes[0]
+    assert sorted(path.name for path in folders.archive.iterdir()) == ["a.png", "b.png"]
+    assert database.codes_images.count_documents({}) == 4
+    assert {record["revision"] for record in database.codes_images.find()} == {1}
+
+
+def test_the_same_bytes_again_later_under_the_same_name(
+    run, folders: Folders, drawn, database
+) -> None:
+    for _ in range(2):
+        (folders.inbox / "a.png").write_bytes(drawn(1)[0])
+        went = run(ingest_sheets)
+        assert went.states == {"a.png": "archived"}
+    assert went.steps() == ["archive"]
+    assert "process" not in went.steps()
+    assert {path.read_bytes() for path in folders.archive.iterdir()} == {drawn(1)[0]}
+    assert len(list(folders.archive.iterdir())) == 2
+    duplicates = database.sheets.find_one()["duplicates"]
+    assert [item["name"] for item in duplicates] == ["a.png"]
+
+
+def test_a_file_that_is_still_growing(
+    run, environment, folders: Folders, good: bytes, drawn
+) -> None:
+    environment(settle_s=0.5)
+    path = folders.inbox / "growing.png"
+    data = drawn(2)[0]
+    done = threading.Event()
+
+    def scan() -> None:
+        with path.open("wb", buffering=0) as file:
+            for start in range(0, len(data), 1 + len(data) // 60):
+                file.write(data[start : start + 1 + len(data) // 60])
+                if done.wait(0.1):
+                    file.write(data[file.tell() :])
+                    return
+
+    scanner = threading.Thread(target=scan)
+    scanner.start()
+    while not path.exists():
+        time.sleep(0.01)
+    try:
+        went = run(ingest_sheets)
+    finally:
+        done.set()
+        scanner.join()
+    assert went.states == {"good.png": "archived", "growing.png": "waiting"}
+    assert went.state.is_completed()
+    assert "still being written" in went.outcomes["growing.png"].note
+    assert path.read_bytes() == data
+    assert run(ingest_sheets).states == {"growing.png": "archived"}
