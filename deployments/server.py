@@ -6,55 +6,21 @@ real one, a companion that processes share; its database stays under the state f
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 import threading
-import time
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from sheetflow.companions import Companion, Membership, PortTaken, last_lines
-from sheetflow.errors import ConfigurationError, SheetflowError, TransientError
+from deployments.local_server import PrefectServer
+from sheetflow.companions import Companion, Membership
+from sheetflow.errors import ConfigurationError
 
-logger = logging.getLogger(__name__)
-
-# Source: docs/decisions/0005-local-prefect-server.md, which has the measurements.
-SERVER_SETTINGS = {
-    # One row at a time costs 40 ms a task run.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    # Leases kept in memory are lost with the server, and every limited run crashes.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
-        "prefect.server.concurrency.lease_storage.filesystem"
-    ),
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-    "PREFECT_CLI_COLORS": "false",
-}
-# They would point the server at another home, profile or API, or tell it what it need not know.
-_NOT_FOR_THE_SERVER = {
-    "PREFECT_API_URL",
-    "PREFECT_API_KEY",
-    "PREFECT_PROFILE",
-    "PREFECT_PROFILES_PATH",
-    "MONGODB_URI",
-}
 _ASKS_PREFECT = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}
 _CLIENT_DRAIN_TIMEOUT_S = 20.0
-# The recorder writes at least once a second, so that a quiet second means that it has caught up;
-# what it holds by then it writes as it shuts down.
-_QUIET_S = 1.2
-_RECORDED_TIMEOUT_S = 30.0
-# A proxy set for the machine must not be asked for loopback addresses.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class LocalApi:
@@ -145,82 +111,6 @@ def configured_api() -> str | None:
 def ui_url(api_url: str) -> str:
     """Return the address of the user interface that belongs to an API of one's own server."""
     return api_url.rstrip("/").removesuffix("/api")
-
-
-class PrefectServer:
-    """How to run `prefect server start` as a companion."""
-
-    name = "The Prefect server"
-    # The first start makes the database: 10 s on two idle cores, several times that on busy ones.
-    start_timeout_s = 120.0
-    stop_timeout_s = 20.0
-    may_be_killed = True
-
-    def first_port(self, folder: Path) -> int:  # noqa: ARG002 - of the protocol
-        """Return the port that people expect Prefect at."""
-        return 4200
-
-    def address(self, port: int) -> str:
-        """Return the API's address."""
-        return f"http://127.0.0.1:{port}/api"
-
-    def port(self, address: str) -> int:
-        """Return the port of such an address."""
-        return urlsplit(address).port or 0
-
-    def command(self, folder: Path, port: int) -> Sequence[str]:
-        """Return the command line; Prefect makes its home itself."""
-        (folder / "home").mkdir(mode=0o700, exist_ok=True)
-        start = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        return [sys.executable, *start]
-
-    def environment(self, folder: Path, port: int) -> Mapping[str, str]:
-        """Return our environment with the server's settings; what a person set stays."""
-        kept = {name: v for name, v in os.environ.items() if name not in _NOT_FOR_THE_SERVER}
-        # The port is given here as well, because the UI learns the API's address from settings.
-        own = {
-            "PREFECT_HOME": str(folder / "home"),
-            "PREFECT_SERVER_API_HOST": "127.0.0.1",
-            "PREFECT_SERVER_API_PORT": str(port),
-        }
-        return {**SERVER_SETTINGS, **kept, **own}
-
-    def ready(self, folder: Path, address: str) -> bool:  # noqa: ARG002 - of the protocol
-        """Tell whether the API answers."""
-        try:
-            return _get(f"{address}/health") is True
-        except (OSError, ValueError):
-            return False
-
-    def explain(self, log: Path, exit_code: int | None) -> SheetflowError:
-        """Turn the log of a server that does not serve into an error with a cure."""
-        lines = last_lines(log, 50)
-        reason = lines[-1].strip() if lines else "its log is empty"
-        if any("already in use" in line for line in lines):
-            return PortTaken("the Prefect server's port was taken just now", cure="Try again")
-        if exit_code is None:
-            return TransientError(
-                f"the Prefect server was not ready in {self.start_timeout_s:.0f} s ({reason})",
-                cure=f"Try again; if it stays so, see {log}, or set PREFECT_API_URL",
-            )
-        return ConfigurationError(
-            f"the Prefect server ended with exit code {exit_code} ({reason})",
-            cure=f"See {log}; or set PREFECT_API_URL to a Prefect server of your own",
-        )
-
-    def before_stop(self, address: str) -> None:
-        """Wait, bounded, until the server has recorded what it was told about runs."""
-        deadline = time.monotonic() + _RECORDED_TIMEOUT_S
-        seen, since = None, time.monotonic()
-        while time.monotonic() < min(deadline, since + _QUIET_S) or seen is None:
-            try:
-                now = _recorded(address)
-            except (OSError, ValueError) as error:
-                logger.debug("The Prefect server does not count its runs: %s", error)
-                return
-            if now != seen:
-                seen, since = now, time.monotonic()
-            time.sleep(0.1)
 
 
 @contextmanager
@@ -315,21 +205,3 @@ def _mentions_prefect_settings(file: Path) -> bool:
         return False
     signs = ("[api", "api.", "PREFECT_API_URL", "tool.prefect")
     return any(sign in text for sign in signs)
-
-
-def _recorded(address: str) -> tuple[int, int]:
-    finished = {"task_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}}
-    count = f"{address}/task_runs/count"
-    return int(_post(count, {})), int(_post(count, finished))
-
-
-def _get(url: str) -> Any:
-    with _opener.open(url, timeout=5) as answer:
-        return json.load(answer)
-
-
-def _post(url: str, body: Mapping[str, Any]) -> Any:
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - http, ours
-    with _opener.open(request, timeout=5) as answer:
-        return json.load(answer)

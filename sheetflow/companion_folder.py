@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from sheetflow.companion_launcher import place
 from sheetflow.errors import ConfigurationError, FolderUnavailable, TransientError
 
 if sys.platform != "win32":
@@ -43,12 +44,14 @@ class CompanionState:
         pid: Its process id; of meaning only while its `alive.lock` is held.
         address: Where it listens.
         started_at: When it was started, ISO 8601, UTC.
+        place: The machine and container in which pid and address have their meaning.
         ready: Whether someone has seen it ready.
     """
 
     pid: int
     address: str
     started_at: str
+    place: str
     ready: bool
 
 
@@ -60,7 +63,8 @@ class CompanionFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        # One name for one folder, whichever links its users came by.
+        self.path = path.resolve()
         self.alive_lock = self.path / "alive.lock"
         self.state_file = self.path / "state.json"
         self.log = self.path / "server.log"
@@ -135,12 +139,13 @@ class CompanionFolder:
 
         Raises:
             TransientError: It lives and does not say where.
+            ConfigurationError: It lives in another container, or on another machine.
         """
         deadline = time.monotonic() + _STATE_TIMEOUT_S
         while self.is_alive():
             state = _read(self.state_file)
             if state:
-                return state
+                return self._within_reach(state)
             # Its starter was killed at once, and the companion has yet to write its state.
             if time.monotonic() > deadline:
                 raise TransientError(
@@ -173,6 +178,14 @@ class CompanionFolder:
     def written_state(self) -> CompanionState | None:
         """Return what `state.json` says, whether or not it is of a living companion."""
         return _read(self.state_file)
+
+    def _within_reach(self, state: CompanionState) -> CompanionState:
+        if state.place != place():
+            raise ConfigurationError(
+                f"the server in {self.path} runs in another container or on another machine",
+                cure="Run one server that all can reach, and set MONGODB_URI or PREFECT_API_URL",
+            )
+        return state
 
     def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC

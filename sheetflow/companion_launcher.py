@@ -10,14 +10,17 @@ the companion would then look alive until that stranger ends.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
+
+if sys.platform != "win32":
+    import fcntl
 
 ALREADY_ALIVE = 75
 # Whoever looks whether the companion lives holds its lock for some microseconds.
@@ -45,6 +48,19 @@ def main(lock: str, state: str, address: str, command: list[str]) -> NoReturn:
         sys.exit(f"{command[0]}: {error.strerror}")
 
 
+def place() -> str:
+    """Name the machine, since its start, and the container, as far as the system tells.
+
+    In another place this process id is somebody else's, and 127.0.0.1 is another machine.
+    """
+    parts = []
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - it names no file
+        parts.append(os.readlink("/proc/self/ns/net"))  # noqa: PTH115
+    return " ".join(parts)
+
+
 def _taken(descriptor: int) -> bool:
     deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -60,7 +76,13 @@ def _taken(descriptor: int) -> bool:
 def _write_state(state: Path, address: str) -> None:
     """Write the state file whole, before the server starts: a starter may die at any moment."""
     started_at = datetime.now(UTC).isoformat()
-    value = {"pid": os.getpid(), "address": address, "started_at": started_at, "ready": False}
+    value = {
+        "pid": os.getpid(),
+        "address": address,
+        "started_at": started_at,
+        "place": place(),
+        "ready": False,
+    }
     unfinished = state.with_suffix(f".{os.getpid()}")
     unfinished.write_text(json.dumps(value))
     unfinished.replace(state)

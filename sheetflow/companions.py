@@ -2,7 +2,8 @@
 
 The first process that needs a companion starts it, later ones join it, the last one out stops it.
 A killed user leaves the companion running; the next one joins it and, as last one out, stops it.
-How they find each other, and why nothing is guessed, is in `companion_folder`.
+How they find each other, and why nothing is guessed, is in `companion_folder`; what a server has to
+tell about itself is in `companion_service`.
 """
 
 from __future__ import annotations
@@ -10,71 +11,25 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from sheetflow.companion_folder import POLL_S, CompanionFolder, CompanionState, lock, unlock
-from sheetflow.errors import ConfigurationError, FolderUnavailable, SheetflowError, TransientError
+from sheetflow.companion_service import PortTaken, Service, free_port
+from sheetflow.errors import ConfigurationError, FolderUnavailable, SheetflowError
 
 logger = logging.getLogger(__name__)
 
 _LAUNCHER = Path(__file__).with_name("companion_launcher.py")
 _LAUNCH_TIMEOUT_S = 10.0
 _LAUNCH_ATTEMPTS = 5
-_PORTS_TO_TRY = 100
 _KILL_TIMEOUT_S = 10.0
 # Kept so that a companion that ended is reaped, and its exit code known.
 _children: dict[int, subprocess.Popen[bytes]] = {}
-
-
-class PortTaken(TransientError):
-    """Somebody else took the port between the choice of it and its use: another will do."""
-
-
-class Service(Protocol):
-    """What a companion runs.
-
-    Attributes:
-        name: What people call it, as in "MongoDB".
-        start_timeout_s: How long it may take until it is ready.
-        stop_timeout_s: How long a clean stop may take.
-        may_be_killed: Whether it may be killed when it does not stop in that time.
-    """
-
-    name: str
-    start_timeout_s: float
-    stop_timeout_s: float
-    may_be_killed: bool
-
-    def first_port(self, folder: Path) -> int:
-        """Return the port to try first when none was used before; the next ones follow."""
-
-    def address(self, port: int) -> str:
-        """Return the address that its users need."""
-
-    def port(self, address: str) -> int:
-        """Return the port of an address that `address` made."""
-
-    def command(self, folder: Path, port: int) -> Sequence[str]:
-        """Prepare the folder, and return the command that serves on 127.0.0.1 at this port."""
-
-    def environment(self, folder: Path, port: int) -> Mapping[str, str]:
-        """Return its whole environment."""
-
-    def ready(self, folder: Path, address: str) -> bool:
-        """Tell whether it can be used, doing what its set-up still lacks; safe to repeat."""
-
-    def explain(self, log: Path, exit_code: int | None) -> SheetflowError:
-        """Return the error to raise: it ended, or was not ready in time (no exit code)."""
-
-    def before_stop(self, address: str) -> None:
-        """Wait, bounded, until nothing would be lost by a stop."""
 
 
 class Companion:
@@ -137,8 +92,10 @@ class Companion:
 
     def peek(self) -> str | None:
         """Return the address if the companion runs and has been seen ready; start nothing."""
-        state = self._folder.living_state()
-        return state.address if state and state.ready else None
+        with suppress(ConfigurationError):
+            state = self._folder.living_state()
+            return state.address if state and state.ready else None
+        return None
 
     def stop(self, *, force: bool = False) -> bool:
         """Stop the companion, if it runs and nobody uses it.
@@ -205,7 +162,10 @@ class Companion:
 
     def _launch(self) -> CompanionState:
         self._folder.clear()
-        port = self._choose_port()
+        last = self._folder.last_address()
+        # The last port first, so that an address someone noted keeps working.
+        preferred = [self.service.port(last)] if last else []
+        port = free_port([*preferred, self.service.first_port(self._folder.path)])
         address = self.service.address(port)
         launcher = [sys.executable, "-I", "-S", str(_LAUNCHER)]
         files = [str(self._folder.alive_lock), str(self._folder.state_file)]
@@ -227,6 +187,8 @@ class Companion:
                 f"{self.service.name} cannot be started in {self._folder.path} ({error.strerror})",
                 cure="Make room on its disk, and let the user who runs sheetflow write to it",
             ) from error
+        for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
+            del _children[pid]
         _children[process.pid] = process
         logger.info("%s: starting at %s, process %d", self.service.name, address, process.pid)
         return self._launched_state(process)
@@ -241,15 +203,6 @@ class Companion:
                 break
             time.sleep(POLL_S / 4)
         raise self.service.explain(self.log, process.poll())
-
-    def _choose_port(self) -> int:
-        """Prefer the last port, so that an address someone noted keeps working."""
-        last = self._folder.last_address()
-        if last and _is_free(self.service.port(last)):
-            return self.service.port(last)
-        first = self.service.first_port(self._folder.path)
-        ports = (port for port in range(first, first + _PORTS_TO_TRY) if _is_free(port))
-        return next(ports, None) or _free_port()
 
     def _wait_for(self, state: CompanionState) -> None:
         deadline = time.monotonic() + self.service.start_timeout_s
@@ -326,29 +279,3 @@ class Membership:
             SheetflowError: It does not start; the message has the last line of its log.
         """
         return self._companion.wait_until_ready()
-
-
-def last_lines(log: Path, count: int) -> list[str]:
-    """Return the last lines of a log that are not empty, oldest first."""
-    try:
-        text = log.read_text(errors="replace")
-    except FileNotFoundError:
-        return []
-    return [line for line in text.splitlines() if line.strip()][-count:]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the servers do: connections of the last run, still closing, do not block the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

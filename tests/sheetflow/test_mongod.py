@@ -21,9 +21,11 @@ from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
 import sheetflow
-from sheetflow.companions import Companion, PortTaken
+from sheetflow.companion_service import PortTaken
+from sheetflow.companions import Companion
 from sheetflow.errors import ConfigurationError, StoreUnavailable
-from sheetflow.mongod import EmbeddedMongod, embedded_mongod, find_mongod
+from sheetflow.mongod import EmbeddedMongod, embedded_mongod
+from sheetflow.mongod_binary import find_mongod
 
 REPOSITORY = Path(sheetflow.__file__).parents[1]
 USER = """
@@ -211,9 +213,11 @@ def test_without_any_mongod_the_error_names_three_cures(monkeypatch: pytest.Monk
 
 LOADER = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object"
 ILL = "Illegal instruction"
-FULL = json.dumps(
-    {"s": "E", "msg": "WiredTiger error", "attr": {"error": "No space left on device"}}
+DENIED = json.dumps(
+    {"s": "E", "msg": "terminating", "attr": {"error": "Location28596: Permission denied"}}
 )
+NO_SPACE = {"msg": "pwrite: failed", "error_str": "No space left on device"}
+FULL = json.dumps({"s": "E", "msg": "WiredTiger error", "attr": {"error": 22, "message": NO_SPACE}})
 PORT = json.dumps(
     {"s": "E", "msg": "listener", "attr": {"error": {"errmsg": "Address already in use"}}}
 )
@@ -226,7 +230,10 @@ PORT = json.dumps(
         (LOADER.replace("libcurl.so.4", "libssl.so.3"), 127, ConfigurationError, "libssl3"),
         (LOADER.replace("libcurl.so.4", "libx.so.9"), 127, ConfigurationError, "holds libx.so.9"),
         (ILL, -signal.SIGILL, ConfigurationError, "AVX"),
-        (FULL, 14, StoreUnavailable, "disk is full"),
+        (LOADER.replace("libcurl", "/opt/x/libcurl"), 127, ConfigurationError, "install libcurl4"),
+        (DENIED, 100, ConfigurationError, "terminating: Location28596: Permission denied"),
+        (DENIED + '\n{"t":{"$da', 100, ConfigurationError, "terminating: Location28596: Perm"),
+        (FULL, 14, StoreUnavailable, "disk is full (WiredTiger error: No space left"),
         (PORT, 48, PortTaken, "port was taken"),
         ("", None, StoreUnavailable, "not ready in 90 s"),
     ],
