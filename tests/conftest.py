@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,8 +11,12 @@ from uuid import uuid4
 import pytest
 from pymongo import MongoClient
 
+from deployments.server import prefect_server as prefect_server_companion
 from sheetflow.folders import Folders, prepare_folders
 from sheetflow.mongod import embedded_mongod
+from sheetflow.samples.drawing import draw_sheet
+from sheetflow.samples.files import sheet_bytes
+from sheetflow.samples.spec import SheetSpec
 from sheetflow.settings import Settings
 
 
@@ -28,6 +33,13 @@ def mongod_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real mongod, a replica set of one, for the whole session."""
     with embedded_mongod(tmp_path_factory.mktemp("mongod")).joined() as uri:
         yield uri
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server for the whole session; the address of its API."""
+    with prefect_server_companion(tmp_path_factory.mktemp("prefect")).joined() as url:
+        yield url
 
 
 @pytest.fixture
@@ -71,3 +83,25 @@ def drop(folders: Folders) -> Callable[[str, bytes], Path]:
         return path
 
     return put
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[..., tuple[bytes, dict[str, Any]]]:
+    """Draw a small sheet, once a session for a spec; return its file's bytes and its truth."""
+    made: dict[str, tuple[bytes, dict[str, Any]]] = {}
+
+    def draw(seed: int = 1, **options: Any) -> tuple[bytes, dict[str, Any]]:
+        spec = SheetSpec(**{"page": "A5", "rows": 2, "columns": 2, "seed": seed, **options})
+        if repr(spec) not in made:
+            sheet = draw_sheet(spec)
+            made[repr(spec)] = (sheet_bytes(sheet, spec), sheet.truth)
+        return made[repr(spec)]
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def several(drawn: Callable[..., Any]) -> list[tuple[bytes, dict[str, Any]]]:
+    """Four different sheets."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(drawn, range(1, 5)))

@@ -2,27 +2,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.server import prefect_api
 from flows.outcomes import Outcome, listening
-from sheetflow.samples.drawing import draw_sheet
-from sheetflow.samples.files import sheet_bytes
-from sheetflow.samples.spec import SheetSpec
 from sheetflow.settings import Settings
 
 
-@pytest.fixture(scope="session", autouse=True)
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Prefect server for the session."""
-    with prefect_api(tmp_path_factory.mktemp("prefect")) as url:
-        yield url
+@pytest.fixture(autouse=True)
+def _in_a_real_server(prefect_server: str) -> Iterator[None]:
+    """Flows of these tests run against the session's server."""
+    with temporary_settings({PREFECT_API_URL: prefect_server}):
+        yield
 
 
 @pytest.fixture
@@ -90,28 +86,6 @@ def run(environment: Callable[..., None]) -> Callable[..., Ran]:
             return Ran(flow(*arguments, **options, return_state=True), outcomes)
 
     return go
-
-
-@pytest.fixture(scope="session")
-def drawn() -> Callable[..., tuple[bytes, dict[str, Any]]]:
-    """Draw a small sheet, once a session for a spec; return its file's bytes and its truth."""
-    made: dict[str, tuple[bytes, dict[str, Any]]] = {}
-
-    def draw(seed: int = 1, **options: Any) -> tuple[bytes, dict[str, Any]]:
-        spec = SheetSpec(**{"page": "A5", "rows": 2, "columns": 2, "seed": seed, **options})
-        if repr(spec) not in made:
-            sheet = draw_sheet(spec)
-            made[repr(spec)] = (sheet_bytes(sheet, spec), sheet.truth)
-        return made[repr(spec)]
-
-    return draw
-
-
-@pytest.fixture(scope="session")
-def several(drawn: Callable[..., Any]) -> list[tuple[bytes, dict[str, Any]]]:
-    """Four different sheets."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(drawn, range(1, 5)))
 
 
 @pytest.fixture
