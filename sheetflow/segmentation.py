@@ -30,6 +30,7 @@ _FRAME_REACH_PX = 4
 _FRAME_SIDE_PX = 24
 _SMALLEST_PART_PX = 7
 _RIM_PX = 11
+_TREND_GRID = 24
 
 
 class Kind(Enum):
@@ -141,23 +142,23 @@ def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box
     Shaded cards have a ground of their own, so each frame is judged by itself, and the page
     outside of them by what lies between them.
     """
+    flat_below = _flatness(rgb, inside)
     outside = np.asarray(cv2.erode(inside, np.ones((_RIM_PX, _RIM_PX), np.uint8)), np.uint8)
     outside[:_RIM_PX], outside[-_RIM_PX:] = 0, 0
     outside[:, :_RIM_PX], outside[:, -_RIM_PX:] = 0, 0
     for frame in frames:
         left, top, right, bottom = _edges(frame.grown(_FRAME_REACH_PX + 1), rgb)
         outside[top:bottom, left:right] = 0
-    ink = _ink_against_ground(rgb, outside, reach=rgb.shape[1] // 4)
-    flat_below = _flatness(rgb) if frames else 0.0
+    ink = _ink_within(rgb, outside, codes, flat_below)
     for frame in frames:
         left, top, right, bottom = _edges(frame.grown(-2), rgb)
-        if right - left < 8 or bottom - top < 8:
-            continue
         part = rgb[top:bottom, left:right]
+        if min(part.shape[:2]) < 8:
+            continue
+        whole = np.zeros(part.shape[:2], np.uint8)
+        whole[2:-2, 2:-2] = 255
         shifted = [Box(c.left - left, c.top - top, c.width, c.height) for c in codes]
-        within = [code for code in shifted if 0 < code.centre[0] < part.shape[1]]
-        within = [code for code in within if 0 < code.centre[1] < part.shape[0]]
-        ink[top:bottom, left:right] = _without_rim(_ink_in_frame(part, within, flat_below))
+        ink[top:bottom, left:right] = _without_rim(_ink_within(part, whole, shifted, flat_below))
     return ink
 
 
@@ -236,69 +237,103 @@ def _edges(box: Box, image: NDArray[Any]) -> tuple[int, int, int, int]:
     )
 
 
-def _ink_in_frame(part: Pixels, codes: Sequence[Box], flat_below: float) -> Mask:
-    """Return the ink in a frame, measured against the even ground that reaches its rim.
+def _ink_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: float) -> Mask:
+    """Return the ink of a page or of a frame, measured against the ground that reaches its rim.
 
     Args:
-        part: uint8, (height, width, 3), the inside of the frame.
-        codes: The boxes of symbols in it.
+        part: uint8, (height, width, 3).
+        where: uint8, (height, width), 255 where there is anything to be found.
+        codes: The boxes of symbols, in pixels of `part`; those elsewhere do not matter.
         flat_below: The steepness under which the page counts as flat.
     """
     height, width = part.shape[:2]
     half = (max(1, width // 2), max(1, height // 2))
     small = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), np.float32)
-    flat = (_steepness(small) < flat_below).astype(np.uint8)
+    valid = cv2.resize(where, half, interpolation=cv2.INTER_NEAREST) > 0
+    flat = (valid & (_steepness(small, flat_below) < flat_below)).astype(np.uint8)
     for code in codes:
         left, top, right, bottom = (round(edge / 2) for edge in _edges(code.grown(8), part))
         flat[top:bottom, left:right] = 0
-    known = _ground_of(small, flat)
-    if not known.any():
-        known = np.ones(flat.shape, np.float32)
-    ground = _spread(small, known, start=max(half) / 16)
-    known = known * (np.abs(small / np.maximum(ground, 1.0) - 1).max(axis=2) < 0.05)
-    ground = _spread(small, np.asarray(known, np.float32), start=max(half) / 24)
+    ground, known = _ground_of(small, flat, valid)
     large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
-    ink = _unlike(part, large, cv2.resize(np.asarray(known, np.float32), (width, height)))
-    ink[:2], ink[-2:], ink[:, :2], ink[:, -2:] = 0, 0, 0, 0
-    return ink
+    return _unlike(part, large, cv2.resize(known, (width, height))) & where
 
 
-def _flatness(rgb: Pixels) -> float:
+def _flatness(rgb: Pixels, inside: Mask) -> float:
     """Return the steepness under which a page, at half its size, is flat but for its noise."""
     half = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    steepness = _steepness(np.asarray(half, np.float32))
-    return 0.35 + 2.5 * float(np.percentile(steepness[steepness > 0], 25))
+    steepness = _steepness(np.asarray(half, np.float32), 1.0)
+    valid = cv2.resize(inside, (half.shape[1], half.shape[0])) > 0
+    return 0.3 + 3.2 * float(np.percentile(steepness[valid], 25))
 
 
-def _steepness(image: Grey) -> Grey:
-    """Return how fast the brightest-changing channel changes, per pixel."""
-    soft = cv2.GaussianBlur(image, (0, 0), 1.0)
-    across, down = cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)
-    return np.asarray(np.hypot(across, down).max(axis=2) / 8, np.float32)
+def _steepness(image: Grey, flat_below: float) -> Grey:
+    """Return how fast an image changes, per pixel, more than all around: edges, not shades.
+
+    The rim of a soft shadow is as steep as that of a pale product, but over a longer way.
+    """
+    channels = cv2.split(cv2.GaussianBlur(image, (0, 0), 1.0))
+    grey = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
+    limit = 4 * flat_below
+    across, down = (
+        np.clip(cv2.Sobel(grey, cv2.CV_32F, *order) / 8, -limit, limit) for order in ((1, 0), (0, 1))
+    )
+    return np.asarray(
+        np.hypot(
+            across - cv2.GaussianBlur(across, (0, 0), 6), down - cv2.GaussianBlur(down, (0, 0), 6)
+        ),
+        np.float32,
+    )
 
 
-def _ground_of(small: Grey, flat: Mask) -> Grey:
-    """Return which flat pixels are ground: those of the pieces that run along the rim.
+def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey, Grey]:
+    """Return the ground, float32 like `small`, and where it was seen.
 
-    Other flat pieces of the same shade, as between a picture and its code, belong to it too.
-    Where a shadow crosses the frame, the ground has several pieces, of several shades.
+    It is seen in the flat pieces that run along the rim; where a shadow crosses, there are several
+    of several shades. Other flat pieces of the same shade, as between a picture and its code,
+    belong to it too.
     """
     height, width = flat.shape
     count, labels = cv2.connectedComponents(flat, connectivity=4)
-    rim = np.concatenate([labels[:2].ravel(), labels[-2:].ravel(), labels[:, :2].ravel(), labels[:, -2:].ravel()])
+    core = cv2.erode(valid.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0)
+    rim = labels[valid & (core == 0)]
     contact = np.bincount(rim, minlength=count)
     contact[0] = 0
     if contact.max() == 0:
-        return np.zeros(flat.shape, np.float32)
-    ground = labels == contact.argmax()
-    grid_y, grid_x = np.mgrid[0:height, 0:width]
-    terms = np.stack(
-        [np.ones_like(grid_x), grid_x / width - 0.5, grid_y / height - 0.5], axis=-1
-    ).astype(np.float64)
-    plane = np.linalg.lstsq(terms[ground], small[ground].astype(np.float64), rcond=None)[0]
-    like = np.abs(small / np.maximum(terms @ plane, 1.0) - 1).max(axis=2) < 0.04
-    along_rim = np.isin(labels, np.flatnonzero(contact > 0.08 * (height + width)))
-    return (ground | along_rim | (like & (flat > 0))).astype(np.float32)
+        known = valid.astype(np.float32)
+        return _spread(small, known, start=max(height, width) / 16), known
+    along_rim = np.flatnonzero(contact >= min(contact.max(), 0.08 * (height + width)))
+    known = np.isin(labels, along_rim).astype(np.float32)
+    start = max(3.0, min(height, width) / 40)
+    for tolerance in (0.04, 0.05):
+        ground = _filled(small, known, start=start)
+        like = _difference(small, ground) < tolerance
+        known = (like & valid & ((flat > 0) | (known > 0))).astype(np.float32)
+    return _filled(small, known, start=start), known
+
+
+def _filled(small: Grey, known: Grey, *, start: float) -> Grey:
+    """Return the ground everywhere, from where it is known: its trend, and what departs from it."""
+    height, width = known.shape
+    ys, xs = np.nonzero(known)
+    if len(xs) < 64:
+        return _spread(small, known, start=start)
+    step = max(1, len(xs) // 600)
+    ys, xs = ys[::step], xs[::step]
+    rows = _bend_terms(xs / width - 0.5, ys / height - 0.5)
+    # A little weight on the bends: where ground is known on one side only, it goes on straight.
+    square = rows.T @ rows + np.diag([1e-6, 1e-6, 1e-6, 0.06, 0.06, 0.06]) * len(xs)
+    model = np.linalg.solve(square, rows.T @ small[ys, xs].astype(np.float64))
+    grid = np.linspace(-0.5, 0.5, _TREND_GRID)
+    grid_x, grid_y = np.meshgrid(grid, grid)
+    coarse = np.maximum(_bend_terms(grid_x, grid_y) @ model, 1.0).astype(np.float32)
+    trend = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    flattened = np.asarray(cv2.divide(small, trend), np.float32)
+    return np.asarray(cv2.multiply(trend, _spread(flattened, known, start=start)), np.float32)
+
+
+def _bend_terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
 
 
 def _without_rim(ink: Mask) -> Mask:
@@ -314,64 +349,39 @@ def _without_rim(ink: Mask) -> Mask:
     return ink
 
 
-def _ink_against_ground(rgb: Pixels, where: Mask, *, reach: int) -> Mask:
-    """Return the ink on an open page, whose ground is lit unevenly but is its lightest part."""
-    quarter = (max(1, rgb.shape[1] // 4), max(1, rgb.shape[0] // 4))
-    small = np.asarray(cv2.resize(rgb, quarter, interpolation=cv2.INTER_AREA), np.float32)
-    valid = cv2.resize(cv2.erode(where, np.ones((5, 5), np.uint8)), quarter) > 250
-    if not valid.any():
-        return np.zeros(where.shape, np.uint8)
-    light = np.where(valid, small.mean(axis=2), 0).astype(np.float32)
-    kernel = np.ones((max(reach // 4, 3), max(reach // 4, 3)), np.uint8)
-    # Closing wants the invalid rim not to pull the ground down: it starts from the dilation.
-    closed = cv2.erode(
-        cv2.dilate(light, kernel), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255.0
-    )
-    known = valid & (light > 0.9 * closed)
-    for tolerance in (0.08, 0.05):
-        ground = _spread(small, known.astype(np.float32), start=3.0)
-        ratio = small / np.maximum(ground, 1.0)
-        known = valid & (np.abs(ratio - 1).max(axis=2) < tolerance)
-    ground = _spread(small, known.astype(np.float32), start=3.0)
-    full = (rgb.shape[1], rgb.shape[0])
-    large = np.asarray(cv2.resize(ground, full, interpolation=cv2.INTER_LINEAR), np.float32)
-    return _unlike(rgb, large, (where > 0).astype(np.float32)) & where
-
-
 def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
     """Fill what is not known from what is, the near before the far."""
-    filled = np.zeros_like(image)
-    left = np.ones(known.shape, bool)
-    sigma = start
-    while left.any() and sigma < 4 * max(known.shape):
-        size = (0, 0)
-        shrink = max(1, int(sigma // 3))
-        area = (max(1, known.shape[1] // shrink), max(1, known.shape[0] // shrink))
-        weight = cv2.GaussianBlur(
-            cv2.resize(known, area, interpolation=cv2.INTER_AREA), size, sigma / shrink
-        )
-        total = cv2.GaussianBlur(
-            cv2.resize(image * known[..., None], area, interpolation=cv2.INTER_AREA),
-            size,
-            sigma / shrink,
-        )
-        mean = total / np.maximum(weight, 1e-6)[..., None]
-        full = (known.shape[1], known.shape[0])
-        mean = cv2.resize(mean, full, interpolation=cv2.INTER_LINEAR)
-        enough = left & (cv2.resize(weight, full, interpolation=cv2.INTER_LINEAR) > 0.08)
+    height, width = known.shape
+    shrink = max(1, int(start // 2))
+    area = (max(1, width // shrink), max(1, height // shrink))
+    weight = cv2.resize(known, area, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(image * known[..., None], area, interpolation=cv2.INTER_AREA)
+    filled = np.zeros_like(total)
+    left = np.ones(weight.shape, bool)
+    sigma = start / shrink
+    mean = filled
+    while left.any() and sigma < 4 * max(area):
+        near = cv2.GaussianBlur(weight, (0, 0), sigma)
+        mean = cv2.GaussianBlur(total, (0, 0), sigma) / np.maximum(near, 1e-6)[..., None]
+        enough = left & (near > 0.08)
         filled[enough] = mean[enough]
         left &= ~enough
         sigma *= 2.5
-    if left.any():
-        filled[left] = mean[left]
-    return filled
+    filled[left] = mean[left]
+    return np.asarray(cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _difference(image: Grey, ground: Grey) -> Grey:
+    """Return by which part of the ground the most different channel differs."""
+    parts = cv2.split(cv2.absdiff(cv2.divide(image, cv2.max(ground, 1.0)), (1.0, 1.0, 1.0, 0.0)))
+    return np.asarray(cv2.max(cv2.max(parts[0], parts[1]), parts[2]), np.float32)
 
 
 def _unlike(part: Pixels, ground: Grey, known: Grey) -> Mask:
     """Return where pixels differ from the ground by more than its own noise."""
     soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
-    unlike = np.abs(soft / np.maximum(ground, 1.0) - 1).max(axis=2)
-    sample = unlike[known > 0]
+    unlike = _difference(soft, ground)
+    sample = unlike[::2, ::2][known[::2, ::2] > 0]
     noise = float(np.median(sample)) if sample.size else 0.0
     limit = min(max(0.03, 3.2 * noise), 0.12)
     return np.where(unlike > limit, 255, 0).astype(np.uint8)
