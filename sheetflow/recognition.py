@@ -47,9 +47,10 @@ from sheetflow.segmentation import (
     Kind,
     Lines,
     Region,
+    classify,
     find_frames,
     find_lines,
-    segment,
+    ink_of,
     segments_across,
 )
 
@@ -82,14 +83,15 @@ def read_sheet(
     page, lines = _straight_page(image, symbols)
     codes = _on_page(symbols, page)
     frames = frames_of_items(find_frames(lines), codes, lines)
-    regions = segment(page.rgb, page.inside, frames, codes)
+    ink = ink_of(page.rgb, page.inside, frames, codes)
+    regions = classify(page.rgb, ink, codes)
     cells = _cells(page, frames, codes, regions)
     items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, settings)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
-        regions = segment(page.rgb, page.inside, frames, codes)
+        regions = classify(page.rgb, ink, codes)
         items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
     return _reading(image, page, symbols, items, regions, settings)
 

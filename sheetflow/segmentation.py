@@ -123,24 +123,17 @@ def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]
     return found
 
 
-def segment(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box]) -> list[Region]:
-    """Return the pieces of print on a page, codes and frames left out.
-
-    Args:
-        rgb: uint8, (height, width, 3), an upright page.
-        inside: uint8, (height, width), 255 where the page is.
-        frames: The frames that matter; each is measured against its own ground.
-        codes: The boxes of the symbols on the page.
-    """
-    ink = ink_of(rgb, inside, frames, codes)
-    return classify(rgb, ink, codes)
-
-
 def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box]) -> Mask:
     """Return where the page is printed, uint8 0 or 255, frame lines left out.
 
     Shaded cards have a ground of their own, so each frame is judged by itself, and the page
     outside of them by what lies between them.
+
+    Args:
+        rgb: uint8, (height, width, 3), an upright page.
+        inside: uint8, (height, width), 255 where the page is.
+        frames: The frames that matter.
+        codes: The boxes of the symbols on the page.
     """
     flat_below = _flatness(rgb, inside)
     outside = np.asarray(cv2.erode(inside, np.ones((_RIM_PX, _RIM_PX), np.uint8)), np.uint8)
@@ -276,7 +269,8 @@ def _steepness(image: Grey, flat_below: float) -> Grey:
     grey = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
     limit = 4 * flat_below
     across, down = (
-        np.clip(cv2.Sobel(grey, cv2.CV_32F, *order) / 8, -limit, limit) for order in ((1, 0), (0, 1))
+        np.clip(cv2.Sobel(grey, cv2.CV_32F, *order) / 8, -limit, limit)
+        for order in ((1, 0), (0, 1))
     )
     return np.asarray(
         np.hypot(
@@ -350,25 +344,32 @@ def _without_rim(ink: Mask) -> Mask:
 
 
 def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
-    """Fill what is not known from what is, the near before the far."""
+    """Fill what is not known from what is, the near before the far, by a pyramid.
+
+    Each level is half the size of the one before; going back up, a pixel keeps its own mean as far
+    as it is known and takes the rest from the level above. `start` is the finest level's grain.
+    """
     height, width = known.shape
-    shrink = max(1, int(start // 2))
-    area = (max(1, width // shrink), max(1, height // shrink))
-    weight = cv2.resize(known, area, interpolation=cv2.INTER_AREA)
-    total = cv2.resize(image * known[..., None], area, interpolation=cv2.INTER_AREA)
-    filled = np.zeros_like(total)
-    left = np.ones(weight.shape, bool)
-    sigma = start / shrink
-    mean = filled
-    while left.any() and sigma < 4 * max(area):
-        near = cv2.GaussianBlur(weight, (0, 0), sigma)
-        mean = cv2.GaussianBlur(total, (0, 0), sigma) / np.maximum(near, 1e-6)[..., None]
-        enough = left & (near > 0.08)
-        filled[enough] = mean[enough]
-        left &= ~enough
-        sigma *= 2.5
-    filled[left] = mean[left]
-    return np.asarray(cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    shrink = max(1.0, start / 2)
+    area = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+    weights = [cv2.resize(known, area, interpolation=cv2.INTER_AREA)]
+    totals = [cv2.resize(image * known[..., None], area, interpolation=cv2.INTER_AREA)]
+    while max(area) > 1:
+        area = (max(1, area[0] // 2), max(1, area[1] // 2))
+        weights.append(cv2.resize(weights[-1], area, interpolation=cv2.INTER_AREA))
+        totals.append(
+            cv2.resize(totals[-1], area, interpolation=cv2.INTER_AREA).reshape(*area[::-1], 3)
+        )
+    filled = totals[-1] / max(float(weights[-1].max()), 1e-6)
+    for weight, total in zip(reversed(weights[:-1]), reversed(totals[:-1]), strict=True):
+        far = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        own = np.minimum(weight / 0.2, 1.0)[..., None]
+        far = far.reshape(total.shape)
+        filled = own * total / np.maximum(weight, 1e-6)[..., None] + (1 - own) * far
+    large = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(
+        cv2.GaussianBlur(large, (0, 0), shrink / 2) if shrink > 2 else large, np.float32
+    )
 
 
 def _difference(image: Grey, ground: Grey) -> Grey:
