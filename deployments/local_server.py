@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import os
@@ -132,12 +133,19 @@ def _recorded(address: str) -> tuple[int, int]:
 
 
 def _get(url: str) -> Any:
-    with _opener.open(url, timeout=5) as answer:
+    with _opener.open(_request(url), timeout=5) as answer:
         return json.load(answer)
 
 
 def _post(url: str, body: Mapping[str, Any]) -> Any:
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - http, ours
-    with _opener.open(request, timeout=5) as answer:
+    with _opener.open(_request(url, json.dumps(body).encode()), timeout=5) as answer:
         return json.load(answer)
+
+
+def _request(url: str, data: bytes | None = None) -> urllib.request.Request:
+    headers = {"content-type": "application/json"}
+    # Our own server asks for a password if the person who runs it set one.
+    password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
+    if password:
+        headers["authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
+    return urllib.request.Request(url, data, headers)  # noqa: S310 - always our own http address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,13 +73,13 @@ def free_port(preferred: Sequence[int]) -> int:
         preferred: Ports to try, best first; at least one.
     """
     following = range(preferred[-1] + 1, preferred[-1] + _PORTS_TO_TRY)
-    for port in (*preferred, *following):
+    for port in itertools.chain(preferred, following):
         if _is_free(port):
             return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         any_port: int = probe.getsockname()[1]
-        return any_port
+    return any_port
 
 
 def _is_free(port: int) -> bool:

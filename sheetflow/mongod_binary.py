@@ -14,7 +14,7 @@ from sheetflow.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
-# pymongo 4.20 speaks to 4.4 and later; 5.0 is the oldest whose signalled shutdown can be hurried.
+# pymongo 4.20 speaks to 4.4 and later; at 5.0 the quiet time before a shutdown became what we set.
 OLDEST_VERSION = (5, 0)
 _OTHERWISE = (
     "Set MONGODB_URI to a MongoDB of your own, or install mongod 5.0 or later, "
