@@ -6,7 +6,9 @@ command imports what it needs when it runs, and Prefect only where a flow runs.
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -54,6 +56,8 @@ def run_command(command: click.Command) -> None:
     """Run a command; every expected trouble ends in a sentence and an exit status."""
     from sheetflow.errors import ConfigurationError, SheetflowError
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
         command.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -69,3 +73,8 @@ def run_command(command: click.Command) -> None:
         # `sheetflow status | head`: nobody reads on, which is no fault.
         sys.stderr.close()
         sys.exit(0)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    # An ordinary exit, so that what was opened is closed and our servers are stopped.
+    sys.exit(128 + number)

@@ -14,7 +14,7 @@ from sheetflow.names import shown_name
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from flows.outcomes import Listener, Outcome
+    from flows.outcomes import Outcome
 
 
 class Report:
@@ -46,7 +46,7 @@ class Report:
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
             if outcome.error:
-                self._bar.console.print(_line(outcome), markup=False, highlight=False)
+                self._bar.console.print(outcome.error, markup=False, highlight=False)
         else:
             self._say(_line(outcome))
 
@@ -70,11 +70,4 @@ def reporting(*, as_json: bool) -> Iterator[Report]:
 
 def _line(outcome: Outcome) -> str:
     pairs = f", {outcome.counts.pairs} pairs" if outcome.counts else ""
-    why = outcome.error or outcome.note
-    ending = f": {why}" if why else ""
-    return f"{outcome.state}  {shown_name(outcome.name)}{pairs}, {outcome.seconds:.1f} s{ending}"
-
-
-def as_listener(report: Report) -> Listener:
-    """Return the report as what flows talk to (checked by the type checker)."""
-    return report
+    return f"{outcome.state}  {shown_name(outcome.name)}{pairs}, {outcome.seconds:.1f} s"

@@ -29,8 +29,6 @@ from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
 from tasks.bench import Bench
 
-logger = logging.getLogger("sheetflow.ingest")
-
 Root = Annotated[
     Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
 ]
@@ -84,6 +82,8 @@ def ingest_sheet(
 
 @contextlib.contextmanager
 def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
+    # Prefect takes the lines of the domain's loggers, but leaves their level at the root's.
+    logging.getLogger("sheetflow").setLevel(logging.INFO)
     settings = load_settings(root=root, on_doubt=on_doubt)
     prepare_folders(settings.folders)
     with StoreDoor(settings) as door:
