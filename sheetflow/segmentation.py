@@ -173,7 +173,7 @@ def classify(rgb: Pixels, ink: Mask, codes: Sequence[Box]) -> list[Region]:
         kind = Kind.PICTURE
         if _is_text(box, float(strokes[index])):
             kind = Kind.TEXT
-        elif _is_placeholder(rgb[top : top + height, left : left + width], area):
+        elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
         regions.append(Region(box, area, kind))
     return regions
@@ -222,12 +222,9 @@ def _without_twins(frames: Sequence[Box]) -> list[Box]:
 
 def _edges(box: Box, image: NDArray[Any]) -> tuple[int, int, int, int]:
     height, width = image.shape[:2]
-    return (
-        max(round(box.left), 0),
-        max(round(box.top), 0),
-        min(round(box.right), width),
-        min(round(box.bottom), height),
-    )
+    left, right = (min(max(round(x), 0), width) for x in (box.left, box.right))
+    top, bottom = (min(max(round(y), 0), height) for y in (box.top, box.bottom))
+    return left, top, right, bottom
 
 
 def _ink_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: float) -> Mask:
@@ -289,7 +286,7 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
     """
     height, width = flat.shape
     count, labels = cv2.connectedComponents(flat, connectivity=4)
-    core = cv2.erode(valid.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0)
+    core = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
     rim = labels[valid & (core == 0)]
     contact = np.bincount(rim, minlength=count)
     contact[0] = 0
@@ -412,15 +409,16 @@ def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
     return False
 
 
-def _is_placeholder(part: Pixels, area: int) -> bool:
-    """Tell whether a region is a flat grey field, as "no image" is drawn, with a text at most."""
-    height, width = part.shape[:2]
-    if area < 0.9 * height * width or min(height, width) < 30:
+def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
+    """Tell whether a region is a flat, light grey field, as "no image" is drawn, text aside."""
+    if area < 0.9 * box.area or min(box.width, box.height) < 30:
         return False
-    inner = part[4:-4, 4:-4].astype(np.float32)
-    soft = cv2.blur(inner, (5, 5))
-    middle = np.median(soft.reshape(-1, 3), axis=0)
-    if float(np.ptp(middle)) > 14:
-        return False
-    unlike = np.abs(soft / np.maximum(middle, 1.0) - 1).max(axis=2)
-    return float((unlike < 0.05).mean()) > 0.9
+    left, top, right, bottom = _edges(box.grown(-4), rgb)
+    soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32).reshape(-1, 3)
+    middle = np.median(soft, axis=0)
+    left, top, right, bottom = _edges(box.grown(5), rgb)
+    around = np.concatenate([rgb[top, left:right], rgb[bottom - 1, left:right]])
+    is_light = middle.mean() > 0.72 * np.median(around, axis=0).mean()
+    is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
+    flat = (np.abs(soft / np.maximum(middle, 1.0) - 1).max(axis=1) < 0.045).mean()
+    return bool(is_light and is_grey and flat > 0.88)
