@@ -28,10 +28,12 @@ class LocalApi:
 
     Args:
         membership: The right to use our own server; None when one is configured.
+        heartbeats: Whether flow runs on our own server send heartbeats.
     """
 
-    def __init__(self, membership: Membership | None) -> None:
+    def __init__(self, membership: Membership | None, *, heartbeats: bool = False) -> None:
         self._membership = membership
+        self._heartbeats = heartbeats
 
     @contextmanager
     def in_use(self) -> Iterator[str]:
@@ -45,7 +47,7 @@ class LocalApi:
         """
         url = configured_api()
         if url is None and self._membership:
-            with _applied(self._membership.address()) as own_url:
+            with _applied(self._membership.address(), heartbeats=self._heartbeats) as own_url:
                 yield own_url
             return
         if url is None:
@@ -56,11 +58,13 @@ class LocalApi:
 
 
 @contextmanager
-def prefect_api(state_dir: Path) -> Iterator[str]:
+def prefect_api(state_dir: Path, *, heartbeats: bool = False) -> Iterator[str]:
     """Use the configured Prefect API, or start or join our own server.
 
     Args:
         state_dir: Folder for our server's database, log and locks, on a local disk.
+        heartbeats: Whether flow runs on our own server send heartbeats, for an automation that
+            watches them; they make every flow end 1 s later.
 
     Yields:
         The API's address, such as `http://127.0.0.1:4200/api`.
@@ -68,12 +72,13 @@ def prefect_api(state_dir: Path) -> Iterator[str]:
     Raises:
         SheetflowError: Our server does not start; the message has its last words.
     """
-    with prefect_api_starting(state_dir) as api, api.in_use() as url:
+    starting = prefect_api_starting(state_dir, heartbeats=heartbeats)
+    with starting as api, api.in_use() as url:
         yield url
 
 
 @contextmanager
-def prefect_api_starting(state_dir: Path) -> Iterator[LocalApi]:
+def prefect_api_starting(state_dir: Path, *, heartbeats: bool = False) -> Iterator[LocalApi]:
     """Do as `prefect_api` does in two steps, so that other things can start meanwhile.
 
     Returns in some hundredths of a second, and does not import Prefect unless there is a sign
@@ -81,6 +86,8 @@ def prefect_api_starting(state_dir: Path) -> Iterator[LocalApi]:
 
     Args:
         state_dir: Folder for our server's database, log and locks, on a local disk.
+        heartbeats: Whether flow runs on our own server send heartbeats, for an automation that
+            watches them; they make every flow end 1 s later.
 
     Yields:
         The API; `with api.in_use() as url:` waits for it.
@@ -89,7 +96,7 @@ def prefect_api_starting(state_dir: Path) -> Iterator[LocalApi]:
         yield LocalApi(None)
         return
     with prefect_server(state_dir).joining() as membership:
-        yield LocalApi(membership)
+        yield LocalApi(membership, heartbeats=heartbeats)
 
 
 def prefect_server(state_dir: Path) -> Companion:
@@ -114,7 +121,7 @@ def ui_url(api_url: str) -> str:
 
 
 @contextmanager
-def _applied(url: str) -> Iterator[str]:
+def _applied(url: str, *, heartbeats: bool) -> Iterator[str]:
     import prefect.context
     from prefect.settings import (
         PREFECT_API_URL,
@@ -122,13 +129,11 @@ def _applied(url: str) -> Iterator[str]:
         temporary_settings,
     )
 
-    # Nothing watches the heartbeats of local runs, and they make every flow end 1 s later.
-    updates = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-    with (
-        _without_proxy(),
-        temporary_settings(updates),
-        _in_every_thread(prefect.context),
-    ):
+    updates: dict[Any, Any] = {PREFECT_API_URL: url}
+    if not heartbeats:
+        # Nothing watches those of local runs, and they make every flow end 1 s later.
+        updates[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    with _without_proxy(), temporary_settings(updates), _in_every_thread(prefect.context):
         try:
             yield url
         finally:
@@ -190,7 +195,7 @@ def _drain_client() -> None:
 
 def _may_be_configured() -> bool:
     """Look for signs of a configured API, without the second that importing Prefect takes."""
-    if "prefect" in sys.modules or not _ASKS_PREFECT.isdisjoint(os.environ):
+    if "prefect" in sys.modules or not _ASKS_PREFECT.isdisjoint(map(str.upper, os.environ)):
         return True
     # Source: prefect 3.8 reads its settings from these files, besides the environment.
     profiles = Path("~/.prefect/profiles.toml").expanduser()
@@ -203,5 +208,5 @@ def _mentions_prefect_settings(file: Path) -> bool:
         text = file.read_text(errors="replace")
     except OSError:
         return False
-    signs = ("[api", "api.", "PREFECT_API_URL", "tool.prefect")
-    return any(sign in text for sign in signs)
+    signs = ("[api", "api.", "prefect_api_url", "tool.prefect")
+    return any(sign in text.lower() for sign in signs)
