@@ -50,7 +50,7 @@ from sheetflow.segmentation import (
     classify,
     find_frames,
     find_lines,
-    ink_of,
+    find_print,
     segments_across,
 )
 
@@ -83,15 +83,15 @@ def read_sheet(
     page, lines = _straight_page(image, symbols)
     codes = _on_page(symbols, page)
     frames = frames_of_items(find_frames(lines), codes, lines)
-    ink = ink_of(page.rgb, page.inside, frames, codes)
-    regions = classify(page.rgb, ink, codes)
+    printed = find_print(page.rgb, page.inside, frames, codes)
+    regions = classify(page.rgb, printed, codes)
     cells = _cells(page, frames, codes, regions)
     items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, settings)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
-        regions = classify(page.rgb, ink, codes)
+        regions = classify(page.rgb, printed, codes)
         items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
     return _reading(image, page, symbols, items, regions, settings)
 

@@ -31,6 +31,7 @@ _FRAME_SIDE_PX = 24
 _SMALLEST_PART_PX = 7
 _RIM_PX = 11
 _TREND_GRID = 24
+_BLUR_SHARE = 0.45
 
 
 class Kind(Enum):
@@ -123,8 +124,21 @@ def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]
     return found
 
 
-def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box]) -> Mask:
-    """Return where the page is printed, uint8 0 or 255, frame lines left out.
+@dataclass(frozen=True, eq=False)
+class Print:
+    """What is printed on a page, frame lines left out.
+
+    Attributes:
+        ink: uint8, (height, width), 255 where there is any.
+        strength: float32, (height, width), by which part of the ground it differs from it.
+    """
+
+    ink: Mask
+    strength: Grey
+
+
+def find_print(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box]) -> Print:
+    """Return what is printed on a page.
 
     Shaded cards have a ground of their own, so each frame is judged by itself, and the page
     outside of them by what lies between them.
@@ -142,7 +156,7 @@ def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box
     for frame in frames:
         left, top, right, bottom = _edges(frame.grown(_FRAME_REACH_PX + 1), rgb)
         outside[top:bottom, left:right] = 0
-    ink = _ink_within(rgb, outside, codes, flat_below)
+    printed = _print_within(rgb, outside, codes, flat_below)
     for frame in frames:
         left, top, right, bottom = _edges(frame.grown(-2), rgb)
         part = rgb[top:bottom, left:right]
@@ -151,12 +165,15 @@ def ink_of(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box
         whole = np.zeros(part.shape[:2], np.uint8)
         whole[2:-2, 2:-2] = 255
         shifted = [Box(c.left - left, c.top - top, c.width, c.height) for c in codes]
-        ink[top:bottom, left:right] = _without_rim(_ink_within(part, whole, shifted, flat_below))
-    return ink
+        own = _print_within(part, whole, shifted, flat_below)
+        printed.ink[top:bottom, left:right] = _without_rim(own.ink)
+        printed.strength[top:bottom, left:right] = own.strength
+    return printed
 
 
-def classify(rgb: Pixels, ink: Mask, codes: Sequence[Box]) -> list[Region]:
-    """Return the connected pieces of ink with what each shows; those of codes are left out."""
+def classify(rgb: Pixels, printed: Print, codes: Sequence[Box]) -> list[Region]:
+    """Return the connected pieces of print with what each shows; those of codes are left out."""
+    ink = printed.ink
     joined = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     depth = np.asarray(cv2.distanceTransform(joined, cv2.DIST_L2, 3), np.float32)
@@ -175,8 +192,26 @@ def classify(rgb: Pixels, ink: Mask, codes: Sequence[Box]) -> list[Region]:
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
-        regions.append(Region(box, area, kind))
+        regions.append(Region(_tightened(box, printed.strength), area, kind))
     return regions
+
+
+def _tightened(box: Box, strength: Grey) -> Box:
+    """Take off the sides that are no more than the blur of what stands next to them.
+
+    A soft shadow fades over many pixels and stays; the blur of an edge fades over two.
+    """
+    left, top, right, bottom = _edges(box, strength)
+    for _ in range(2):
+        part = strength[top:bottom, left:right]
+        if min(part.shape) < 8:
+            break
+        rows, columns = part.max(axis=1), part.max(axis=0)
+        left += int(columns[0] < _BLUR_SHARE * columns[2])
+        right -= int(columns[-1] < _BLUR_SHARE * columns[-3])
+        top += int(rows[0] < _BLUR_SHARE * rows[2])
+        bottom -= int(rows[-1] < _BLUR_SHARE * rows[-3])
+    return Box(left, top, right - left, bottom - top)
 
 
 def _lines_along_rows(grey: Grey) -> Mask:
@@ -227,8 +262,10 @@ def _edges(box: Box, image: NDArray[Any]) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _ink_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: float) -> Mask:
-    """Return the ink of a page or of a frame, measured against the ground that reaches its rim.
+def _print_within(
+    part: Pixels, where: Mask, codes: Sequence[Box], flat_below: float
+) -> Print:
+    """Return the print of a page or of a frame, measured against the ground that reaches its rim.
 
     Args:
         part: uint8, (height, width, 3).
@@ -246,7 +283,10 @@ def _ink_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: flo
         flat[top:bottom, left:right] = 0
     ground, known = _ground_of(small, flat, valid)
     large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
-    return _unlike(part, large, cv2.resize(known, (width, height))) & where
+    soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
+    strength = _difference(soft, large)
+    ink = np.where(strength > _noise_limit(strength, cv2.resize(known, (width, height))), where, 0)
+    return Print(ink.astype(np.uint8), strength)
 
 
 def _flatness(rgb: Pixels, inside: Mask) -> float:
@@ -375,14 +415,11 @@ def _difference(image: Grey, ground: Grey) -> Grey:
     return np.asarray(cv2.max(cv2.max(parts[0], parts[1]), parts[2]), np.float32)
 
 
-def _unlike(part: Pixels, ground: Grey, known: Grey) -> Mask:
-    """Return where pixels differ from the ground by more than its own noise."""
-    soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
-    unlike = _difference(soft, ground)
-    sample = unlike[::2, ::2][known[::2, ::2] > 0]
+def _noise_limit(strength: Grey, known: Grey) -> float:
+    """Return from which strength on print is more than the ground's own noise."""
+    sample = strength[::2, ::2][known[::2, ::2] > 0]
     noise = float(np.median(sample)) if sample.size else 0.0
-    limit = min(max(0.03, 3.2 * noise), 0.12)
-    return np.where(unlike > limit, 255, 0).astype(np.uint8)
+    return min(max(0.03, 3.2 * noise), 0.12)
 
 
 def _is_text(box: Box, stroke_px: float) -> bool:
