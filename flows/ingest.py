@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
@@ -20,9 +19,8 @@ from pydantic import Field
 from flows.journey import Journey
 from flows.outcomes import Outcome, announce, expect, summary, verdict
 from sheetflow.custody import bring_in, half_archived, staged_files
-from sheetflow.errors import SheetflowError
 from sheetflow.folders import prepare_folders
-from sheetflow.inbox import Waiting, look_into_inbox
+from sheetflow.inbox import Waiting, look_into_inbox, waiting_names
 from sheetflow.names import shown_name
 from sheetflow.settings import OnDoubt, load_settings
 from sheetflow.sheets import State
@@ -87,15 +85,10 @@ def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
     settings = load_settings(root=root, on_doubt=on_doubt)
     prepare_folders(settings.folders)
     with StoreDoor(settings) as door:
-        # MongoDB is looked for, or started, while the first sheets are staged and processed.
-        threading.Thread(target=_open_quietly, args=(door,), daemon=True).start()
+        if waiting_names(settings.folders) or staged_files(settings.folders):
+            # MongoDB is looked for, or started, while the first sheets are staged and processed.
+            door.open_in_background()
         yield Bench(settings, door, flow_run.get_id())
-
-
-def _open_quietly(door: StoreDoor) -> None:
-    # The first upload meets the same error, with its retries, and reports it.
-    with contextlib.suppress(SheetflowError):
-        door.open()
 
 
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:

@@ -18,7 +18,7 @@ from pymongo.errors import InvalidName, InvalidURI
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from sheetflow.errors import SheetflowError, StoreRefused, StoreUnavailable
+from sheetflow.errors import SheetflowError, StoreRefused
 from sheetflow.mongod import embedded_mongod
 from sheetflow.settings import Settings
 from sheetflow.store.errors import translated_store_errors
@@ -124,6 +124,15 @@ class StoreDoor:
                 raise
             return self._store
 
+    def open_in_background(self) -> None:
+        """Begin to open the store and come back at once; a failure shows when it is needed."""
+
+        def open_quietly() -> None:
+            with contextlib.suppress(SheetflowError):
+                self.open()
+
+        threading.Thread(target=open_quietly, name="open store", daemon=True).start()
+
     def opened(self) -> Store | None:
         """Return the store if it is open already; never waits."""
         return self._store
@@ -161,6 +170,3 @@ def _bind(client: MongoClient[dict[str, Any]], settings: Settings) -> Store:
             f"DATABASE_NAME or COLLECTION_NAME is not a name that MongoDB allows: {error}",
             cure="Use letters, digits, - and _",
         ) from error
-
-
-__all__ = ["Store", "StoreDoor", "StoreUnavailable", "connect", "open_store"]
