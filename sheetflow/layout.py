@@ -15,6 +15,7 @@ same, so that its picture is never given to a neighbour.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
@@ -23,12 +24,13 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetflow.geometry import Box, union_of
+from sheetflow.geometry import Box
 from sheetflow.segmentation import Lines
 
 _SAME_SIZE = 0.07
 _CLUSTER_GAP_PX = 28.0
 _PHASES = 32
+_CLEAR_LEAD = 0.35
 
 
 @dataclass(frozen=True)
@@ -42,26 +44,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class Axis:
-    """The cells' borders along one axis: cell `i` is [start + i * pitch, start + (i + 1) * pitch).
+    """The cells' borders along one axis, in order: cell `i` lies between borders `i` and `i + 1`."""
 
-    An axis of one cell has an infinite pitch.
-    """
+    borders: tuple[float, ...]
 
-    start: float
-    pitch: float
-    count: int
+    @property
+    def count(self) -> int:
+        """How many cells there are."""
+        return len(self.borders) - 1
 
     def index(self, position: float) -> int:
-        """Return the cell that a position falls into; it may lie outside of the grid."""
-        if np.isinf(self.pitch):
-            return 0
-        return int(np.floor((position - self.start) / self.pitch))
+        """Return the cell that a position falls into: -1 or `count` outside of the grid."""
+        return bisect_right(self.borders, position) - 1
 
-    def span(self, index: int) -> tuple[float, float]:
-        """Return where a cell begins and ends."""
-        if np.isinf(self.pitch):
-            return (self.start, self.start + 1e6)
-        return (self.start + index * self.pitch, self.start + (index + 1) * self.pitch)
+
+@dataclass(frozen=True)
+class Grid:
+    """What the cells of an open page are, and how sure that is.
+
+    Attributes:
+        cells: In reading order, those without a code too.
+        is_ambiguous: Whether another grid, with other pairs, would fit as well.
+    """
+
+    cells: tuple[Cell, ...]
+    is_ambiguous: bool = False
 
 
 def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> list[Box]:
@@ -85,7 +92,7 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -
             best, best_score = family, score
     if 5 * best_score[0] < max(1, len(codes)):
         return []
-    whole = _completed(_apart(best), lines)
+    whole = _completed(_apart(best), codes, lines)
     held = sum(any(frame.contains(code.centre) for frame in whole) for code in codes)
     return whole if 2 * held >= len(codes) else []
 
@@ -100,33 +107,46 @@ def cells_from_frames(frames: Sequence[Box]) -> list[Cell]:
     return sorted(cells, key=lambda cell: (cell.row, cell.column))
 
 
-def cells_from_anchors(anchors: Sequence[Box], pictures: Sequence[Box], page: Box) -> list[Cell]:
+def cells_from_anchors(anchors: Sequence[Box], pictures: Sequence[Box], page: Box) -> Grid:
     """Infer the grid from where the codes stand.
 
     Args:
         anchors: The boxes of codes, or of the frames around labels.
         pictures: The boxes of whatever may be a picture.
         page: The box of the page.
-
-    Returns:
-        The cells of the grid in reading order, those without a code too.
     """
     if not anchors:
-        return []
-    best: tuple[float, Axis, Axis] | None = None
+        return Grid(())
+    pictures = _of_some_size(pictures)
     across, down = _axes(anchors, pictures, "x", page), _axes(anchors, pictures, "y", page)
-    for (cut_x, columns), (cut_y, rows) in product(across, down):
-        score = _completeness(anchors, pictures, columns, rows) - 1.5 * (cut_x + cut_y)
-        if best is None or score > best[0] + 1e-9:
-            best = (score, columns, rows)
-    if best is None:
-        return []
-    _, columns, rows = best
-    return [
-        Cell(row, column, _cell_box(columns, rows, column, row, page))
-        for row in range(rows.count)
-        for column in range(columns.count)
+    ranked = sorted(
+        (
+            (_fitness(anchors, pictures, columns, rows) - 1.5 * (cut_x + cut_y), columns, rows)
+            for (cut_x, columns), (cut_y, rows) in product(across, down)
+        ),
+        key=lambda item: -item[0],
+    )
+    score, columns, rows = ranked[0]
+    pairs = _pairs_of(anchors, pictures, columns, rows)
+    rivals = [
+        _pairs_of(anchors, pictures, *grid)
+        for rival_score, *grid in ranked[1:]
+        if rival_score > score - _CLEAR_LEAD
     ]
+    cells = tuple(
+        Cell(row, column, Box(left, top, right - left, bottom - top).intersection(page))
+        for row, (top, bottom) in enumerate(pairwise(rows.borders))
+        for column, (left, right) in enumerate(pairwise(columns.borders))
+    )
+    return Grid(cells, is_ambiguous=any(rival != pairs for rival in rivals))
+
+
+def _of_some_size(pictures: Sequence[Box]) -> list[Box]:
+    """Leave out words and specks: what is far smaller than most."""
+    if not pictures:
+        return []
+    typical = median(sorted(box.area for box in pictures)[len(pictures) // 2 :])
+    return [box for box in pictures if box.area > 0.1 * typical]
 
 
 def _is_like(first: Box, second: Box) -> bool:
@@ -148,7 +168,7 @@ def _gap(frames: Sequence[Box], side: str) -> float:
     return 0.5 * median(getattr(frame, side) for frame in frames)
 
 
-def _completed(frames: Sequence[Box], lines: Lines) -> list[Box]:
+def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> list[Box]:
     """Fit a grid to the frames, and return all its places, those beyond it if lines show them.
 
     A frame whose line is broken, or touched by a picture, is not closed and was not found; a
@@ -173,7 +193,8 @@ def _completed(frames: Sequence[Box], lines: Lines) -> list[Box]:
         )
         box = Box(left, top, right - left, bottom - top)
         beyond = row in (-1, len(rows)) or column in (-1, len(columns))
-        if not beyond or _drawn(box, lines) > 0.8:
+        holds = any(box.contains(code.centre) for code in codes)
+        if not beyond or _drawn(box, lines) > (0.35 if holds else 0.8):
             whole.append(box)
     return whole
 
@@ -240,28 +261,62 @@ def _axes(
 ) -> list[tuple[float, Axis]]:
     """Return what the borders along one axis may be, each with its cost of cut pictures."""
     low, high = _sides(axis)
-    anchor_spans = [(low(box), high(box)) for box in anchors]
-    picture_spans = [(low(box), high(box)) for box in pictures]
-    references = _tightest(anchor_spans)
+    spans = [(low(box), high(box)) for box in anchors]
+    shown = [(low(box), high(box)) for box in pictures]
+    references = _tightest(spans)
     found: list[tuple[float, Axis]] = []
-    for first, pitch, count in _lattices(references, anchor_spans):
-        if count == 1:
-            found.append((0.0, Axis(low(page), np.inf, 1)))
-            continue
-        on_grid = [
-            (
-                a - first - round((ref - first) / pitch) * pitch,
-                b - first - round((ref - first) / pitch) * pitch,
-            )
-            for ref, (a, b) in zip(references, anchor_spans, strict=True)
-            if _residual(ref, first, pitch) < 0.12
-        ]
-        earliest = first + max(b for _, b in on_grid) - pitch
-        latest = first + min(a for a, _ in on_grid)
-        if latest <= earliest:
-            earliest = latest = (earliest + latest) / 2
-        found += _phases(earliest, latest, pitch, count, picture_spans)
+    for places in _place_lists(references, spans):
+        if len(places) == 1:
+            found.append((0.0, Axis((low(page), high(page) + 1))))
+        else:
+            found += _borders(_extents(places, references, spans), shown)
     return found
+
+
+def _place_lists(
+    references: Sequence[float], spans: Sequence[tuple[float, float]]
+) -> list[list[float]]:
+    """Return what the places of the codes along one axis may be.
+
+    Those that are seen, with gaps in a regular row filled in; and each with the first or the last
+    left out, where a single code stands: it may be one in the header.
+    """
+    seen = _clusters(references, _CLUSTER_GAP_PX)
+    lists = [seen, _all_places(seen)]
+    lists += [
+        [first + step * pitch for step in range(count)] if count > 1 else [first]
+        for first, pitch, count in _lattices(references, spans)
+    ]
+    for places in list(lists):
+        for rest in (places[1:], places[:-1]):
+            lost = sum(
+                min(abs(ref - place) for place in places)
+                < (min(abs(ref - place) for place in rest) if rest else 0)
+                for ref in references
+            )
+            if rest and lost == 1:
+                lists.append(rest)
+    unique = {tuple(round(place / 6) for place in places): places for places in lists}
+    return list(unique.values())
+
+
+def _extents(
+    places: Sequence[float], references: Sequence[float], spans: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return from where to where the codes of each place reach; the typical, where there is none."""
+    reach = 0.3 * min(high - low for low, high in pairwise(places))
+    relative = [
+        (a - ref, b - ref)
+        for ref, (a, b) in zip(references, spans, strict=True)
+        if min(abs(ref - place) for place in places) < reach
+    ] or [(-20.0, 20.0)]
+    typical = (median(a for a, _ in relative), median(b for _, b in relative))
+    extents = []
+    for place in places:
+        own = [span for ref, span in zip(references, spans, strict=True) if abs(ref - place) < reach]
+        own = own or [(place + typical[0], place + typical[1])]
+        extents.append((min(a for a, _ in own), max(b for _, b in own)))
+    return extents
 
 
 def _sides(axis: str) -> tuple[Callable[[Box], float], Callable[[Box], float]]:
@@ -342,27 +397,35 @@ def _residual(place: float, first: float, pitch: float) -> float:
     return abs(steps - round(steps))
 
 
-def _phases(
-    earliest: float,
-    latest: float,
-    pitch: float,
-    count: int,
-    pictures: Sequence[tuple[float, float]],
+def _borders(
+    extents: Sequence[tuple[float, float]], pictures: Sequence[tuple[float, float]]
 ) -> list[tuple[float, Axis]]:
-    """Return the least cutting borders between two bounds: the middle of each such stretch."""
-    starts = np.linspace(earliest, latest, _PHASES)
-    costs = np.array([_cut(pictures, Axis(float(start), pitch, count)) for start in starts])
-    good = costs <= costs.min() + 0.3
-    found: list[tuple[float, Axis]] = []
+    """Return the least cutting borders: the middle of each stretch of shares of the gaps.
+
+    All gaps between the codes are divided by the same share, as the labels stand on the same side
+    of all pictures.
+    """
+    gap = median(after[0] - before[1] for before, after in pairwise(extents))
+    axes = []
+    for share in np.linspace(0.02, 0.98, _PHASES):
+        inner = [before[1] + share * (after[0] - before[1]) for before, after in pairwise(extents)]
+        first, last = extents[0][0] - (1 - share) * gap, extents[-1][1] + share * gap
+        axes.append(Axis(tuple(float(border) for border in (first, *inner, last))))
+    costs = np.array([_cut(pictures, axis) for axis in axes])
+    return [(float(costs[i]), axes[i]) for i in _valleys(costs)]
+
+
+def _valleys(costs: NDArray[np.float64]) -> list[int]:
+    """Return the middle of the lowest part of each stretch of low costs."""
+    found: list[int] = []
     begin: int | None = None
-    for i, is_good in enumerate([*good, False]):
+    for i, is_good in enumerate([*(costs <= costs.min() + 0.3), False]):
         if is_good and begin is None:
             begin = i
         elif not is_good and begin is not None:
             stretch = costs[begin:i]
             flat = np.flatnonzero(stretch <= stretch.min() + 1e-9) + begin
-            middle = int(flat[len(flat) // 2])
-            found.append((float(costs[middle]), Axis(float(starts[middle]), pitch, count)))
+            found.append(int(flat[len(flat) // 2]))
             begin = None
     return found
 
@@ -371,36 +434,79 @@ def _cut(spans: Sequence[tuple[float, float]], axis: Axis) -> float:
     """Return how much is cut off spans by borders, in whole spans."""
     total = 0.0
     for low, high in spans:
-        border = axis.start + round(((low + high) / 2 - axis.start) / axis.pitch) * axis.pitch
-        if low < border < high:
-            total += min(border - low, high - border) / (high - low)
+        cuts = [border for border in axis.borders if low < border < high]
+        total += max((min(cut - low, high - cut) / (high - low) for cut in cuts), default=0.0)
     return total
 
 
-def _completeness(
+def _places(boxes: Sequence[Box], columns: Axis, rows: Axis) -> list[tuple[int, int] | None]:
+    """Return the (row, column) that each box's middle falls into, None outside of the grid."""
+    found: list[tuple[int, int] | None] = []
+    for box in boxes:
+        column, row = columns.index(box.centre[0]), rows.index(box.centre[1])
+        inside = 0 <= row < rows.count and 0 <= column < columns.count
+        found.append((row, column) if inside else None)
+    return found
+
+
+def _pairs_of(
     anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis
-) -> float:
-    """Return how many cells hold both a code and a picture, less those that hold one of them."""
+) -> frozenset[tuple[int, int]]:
+    """Return which codes share a cell with which pictures, by their indices."""
+    coded, shown = _places(anchors, columns, rows), _places(pictures, columns, rows)
+    return frozenset(
+        (i, j)
+        for i, place in enumerate(coded)
+        for j, other in enumerate(shown)
+        if place is not None and place == other
+    )
 
-    def placed(boxes: Sequence[Box]) -> set[tuple[int, int]]:
-        places = [(rows.index(box.centre[1]), columns.index(box.centre[0])) for box in boxes]
-        return {
-            (row, column)
-            for row, column in places
-            if 0 <= row < rows.count and 0 <= column < columns.count
-        }
 
-    coded, shown = placed(anchors), placed(pictures)
-    spread = sum(
+def _fitness(anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis) -> float:
+    """Return how well a grid explains a page, in cells.
+
+    Cells that hold a code and a picture count for it; cells with one of them alone, codes that
+    share a cell, that borders cut or that have none, and pictures outside count against it. Of
+    equals, the one is preferred whose codes are nearer to their pictures.
+    """
+    coded, shown = _places(anchors, columns, rows), _places(pictures, columns, rows)
+    with_code, with_picture = set(coded) - {None}, set(shown) - {None}
+    whole = with_code & with_picture
+    crowded = len(anchors) - len(with_code)
+    split = sum(
         columns.index(box.left + 1) != columns.index(box.right - 1)
         or rows.index(box.top + 1) != rows.index(box.bottom - 1)
         for box in anchors
     )
-    crowded = len(anchors) - len(coded)
-    return len(coded & shown) - 0.4 * len(coded ^ shown) - spread - 0.4 * crowded
+    return (
+        len(whole)
+        - 0.4 * len(with_code ^ with_picture)
+        - 0.4 * crowded
+        - 0.25 * shown.count(None)
+        - split
+        - 0.3 * _distance(anchors, pictures, coded, shown)
+    )
 
 
-def _cell_box(columns: Axis, rows: Axis, column: int, row: int, page: Box) -> Box:
-    left, right = columns.span(column)
-    top, bottom = rows.span(row)
-    return union_of([Box(left, top, right - left, bottom - top)]).intersection(page)
+def _distance(
+    anchors: Sequence[Box],
+    pictures: Sequence[Box],
+    coded: Sequence[tuple[int, int] | None],
+    shown: Sequence[tuple[int, int] | None],
+) -> float:
+    """Return the gaps from codes to the nearest picture in their cells, summed, in code widths."""
+    total = 0.0
+    for anchor, place in zip(anchors, coded, strict=True):
+        gaps = [
+            max(
+                picture.left - anchor.right,
+                anchor.left - picture.right,
+                picture.top - anchor.bottom,
+                anchor.top - picture.bottom,
+                0.0,
+            )
+            for picture, other in zip(pictures, shown, strict=True)
+            if place is not None and place == other
+        ]
+        total += min(min(gaps, default=0.0) / max(anchor.width, anchor.height), 1.0)
+    return total

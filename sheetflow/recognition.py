@@ -39,7 +39,7 @@ from sheetflow.geometry import (
     union_of,
 )
 from sheetflow.images import SheetImage
-from sheetflow.layout import Cell, cells_from_anchors, cells_from_frames, frames_of_items
+from sheetflow.layout import Grid, cells_from_anchors, cells_from_frames, frames_of_items
 from sheetflow.page import UprightPage, straightened, upright_page
 from sheetflow.pairing import Item, pair_pictures
 from sheetflow.reading import Discard, Pair, SheetReading, Symbol
@@ -85,15 +85,15 @@ def read_sheet(
     frames = frames_of_items(find_frames(lines), codes, lines)
     printed = find_print(page.rgb, page.inside, frames, codes)
     regions = classify(page.rgb, printed, codes)
-    cells = _cells(page, frames, codes, regions)
-    items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
+    grid = _grid(page, frames, codes, regions)
+    items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, settings)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
         regions = classify(page.rgb, printed, codes)
-        items, layout = pair_pictures(cells, codes, regions, side=settings.label_side)
-    return _reading(image, page, symbols, items, regions, settings)
+        items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
+    return _reading(image, page, symbols, items, grid, settings)
 
 
 def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[UprightPage, Lines]:
@@ -127,15 +127,15 @@ def _on_page(symbols: Sequence[Symbol], page: UprightPage) -> list[Box]:
     return [box_around(move_quad(symbol.quad, page.to_page)) for symbol in symbols]
 
 
-def _cells(
+def _grid(
     page: UprightPage, frames: Sequence[Box], codes: Sequence[Box], regions: Sequence[Region]
-) -> list[Cell]:
+) -> Grid:
     height, width = page.inside.shape
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
     if frames:
         framed = sum(any(frame.contains(box.centre) for frame in frames) for box in pictures)
         if 2 * framed >= len(pictures):
-            return cells_from_frames(frames)
+            return Grid(tuple(cells_from_frames(frames)))
     return cells_from_anchors(frames or codes, pictures, Box(0, 0, width, height))
 
 
@@ -206,7 +206,7 @@ def _reading(
     page: UprightPage,
     symbols: Sequence[Symbol],
     items: Sequence[Item],
-    regions: Sequence[Region],
+    grid: Grid,
     settings: RecognitionSettings,
 ) -> SheetReading:
     taken = Counter(symbols[item.code].payload for item in items if item.code is not None)
@@ -238,6 +238,8 @@ def _reading(
         for i, symbol in enumerate(symbols)
         if i not in used
     ]
+    if grid.is_ambiguous:
+        doubts.append("the codes could as well belong to the pictures on their other side")
     if not pairs:
         doubts.append("no pair was found on the sheet")
     if settings.expected_pairs is not None and len(pairs) != settings.expected_pairs:

@@ -28,6 +28,7 @@ _LETTER_HEIGHT_PX = 17.0
 _TEXT_STROKE_PX = 3.3
 _FRAME_REACH_PX = 4
 _FRAME_SIDE_PX = 24
+_ROUND_CORNER_PX = 17
 _SMALLEST_PART_PX = 7
 _RIM_PX = 11
 _TREND_GRID = 24
@@ -90,7 +91,18 @@ def find_frames(lines: Lines) -> list[Box]:
     Returns:
         The insides of the rectangles, largest first; those that hold one another too.
     """
-    free = np.where((lines.across | lines.down) > 0, 0, 255).astype(np.uint8)
+    frames = _enclosed(lines.across, lines.down)
+    # Round corners leave gaps between the sides; longer sides would run into pictures elsewhere.
+    longer = _enclosed(
+        np.asarray(cv2.dilate(lines.across, np.ones((1, _ROUND_CORNER_PX), np.uint8)), np.uint8),
+        np.asarray(cv2.dilate(lines.down, np.ones((_ROUND_CORNER_PX, 1), np.uint8)), np.uint8),
+    )
+    return _without_twins(sorted(frames + longer, key=lambda box: -box.area))
+
+
+def _enclosed(across: Mask, down: Mask) -> list[Box]:
+    """Return the boxes of what lines cut off from the rest, if it is a rectangle."""
+    free = np.where((across | down) > 0, 0, 255).astype(np.uint8)
     contours, tree = cv2.findContours(free, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     height, width = free.shape
     frames: list[Box] = []
@@ -102,7 +114,7 @@ def find_frames(lines: Lines) -> list[Box]:
             continue
         if cv2.contourArea(contour) > 0.9 * wide * high:
             frames.append(Box(left, top, wide, high))
-    return _without_twins(sorted(frames, key=lambda box: -box.area))
+    return frames
 
 
 def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]]:
@@ -223,7 +235,10 @@ def _lines_along_rows(grey: Grey) -> Mask:
     reach, span = _FRAME_REACH_PX, 25
     even = cv2.blur(grey, (7, 1), borderType=cv2.BORDER_REPLICATE)
     above, below = np.roll(even, reach, axis=0), np.roll(even, -reach, axis=0)
-    votes = (np.minimum(above, below) - even > 0.025 * even).astype(np.float32)
+    depth = (np.minimum(above, below) - even) / np.maximum(even, 1.0)
+    # A clean export shows lines that are paler than the noise of a scan.
+    noise = float(np.median(np.abs(above - even)[::4, ::4] / np.maximum(even[::4, ::4], 1.0)))
+    votes = (depth > min(max(4 * noise, 0.01), 0.025)).astype(np.float32)
     votes[:reach] = 0
     votes[-reach:] = 0
     # A line that is a little crooked changes rows on its way.
