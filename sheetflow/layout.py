@@ -472,7 +472,7 @@ def _fitness(anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, row
     coded, shown = _places(anchors, columns, rows), _places(pictures, columns, rows)
     with_code, with_picture = set(coded) - {None}, set(shown) - {None}
     whole = with_code & with_picture
-    crowded = len(anchors) - len(with_code)
+    crowded = len(anchors) - len(with_code) - 0.25 * coded.count(None)
     split = sum(
         columns.index(box.left + 1) != columns.index(box.right - 1)
         or rows.index(box.top + 1) != rows.index(box.bottom - 1)
@@ -482,10 +482,18 @@ def _fitness(anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, row
         len(whole)
         - 0.4 * len(with_code ^ with_picture)
         - 0.4 * crowded
+        - _irregularity(columns)
+        - _irregularity(rows)
         - 0.25 * shown.count(None)
         - split
         - 0.3 * _distance(anchors, pictures, coded, shown)
     )
+
+
+def _irregularity(axis: Axis) -> float:
+    """Return how unlike the cells' sizes are: a code in the header makes a row of its own."""
+    sizes = np.diff(axis.borders)
+    return float(sizes.std() / sizes.mean()) if axis.count > 1 else 0.0
 
 
 def _distance(

@@ -43,6 +43,7 @@ A4 page is segmented in a fifth of a second."""
 
 _OUTLINE_SIDE_PX = 700
 _LEAST_GAIN = 0.1  # degrees
+_STRAIGHT_DEG = 0.5
 _MATRIX = frozenset({"QR", "DataMatrix", "Aztec"})
 _LEVEL_SHARES = (0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 _OUTLINE_BONUS = 0.3  # degrees: an outline also takes out what perspective the bars do not show
@@ -136,7 +137,7 @@ def _straightening(
     """Return the mildest homography that brings lines onto the axes, by least squares.
 
     Also returns the gain: how many degrees the typical line leans now, less half as much again
-    as it would lean then.
+    as it would lean then; 0 where most lines would not stand straight, or the page be torn.
 
     It has two shears and two perspectives: x' = (x + a y) / w, y' = (b x + y) / w with
     w = 1 + c x + d y, all in parts of the page. Lines that do not follow are left out.
@@ -168,8 +169,12 @@ def _straightening(
     a, b, c, d = values
     unit = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
     change = np.array([[1, a, 0], [b, 1, 0], [c, d, 1]])
+    straight = np.abs(leans(values)) < np.deg2rad(_STRAIGHT_DEG)
+    support = float(lengths[straight].sum() / lengths.sum())
     before, after = (_typical(leans(at), lengths) for at in (np.zeros(4), values))
-    return np.linalg.inv(unit) @ change @ unit, before - 1.5 * after
+    is_mild = max(abs(a), abs(b)) < 0.12 and max(abs(c), abs(d)) < 0.3
+    gain = before - 1.5 * after if is_mild and support > 0.6 else 0.0
+    return np.linalg.inv(unit) @ change @ unit, gain
 
 
 def _typical(leans: NDArray[np.float64], lengths: NDArray[np.float64]) -> float:

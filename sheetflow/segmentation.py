@@ -238,7 +238,7 @@ def _lines_along_rows(grey: Grey) -> Mask:
     depth = (np.minimum(above, below) - even) / np.maximum(even, 1.0)
     # A clean export shows lines that are paler than the noise of a scan.
     noise = float(np.median(np.abs(above - even)[::4, ::4] / np.maximum(even[::4, ::4], 1.0)))
-    votes = (depth > min(max(4 * noise, 0.01), 0.025)).astype(np.float32)
+    votes = (depth > min(max(8 * noise, 0.01), 0.025)).astype(np.float32)
     votes[:reach] = 0
     votes[-reach:] = 0
     # A line that is a little crooked changes rows on its way.
