@@ -41,6 +41,10 @@ RETAIL_SYMBOLOGIES = ("EAN-13", "EAN-8", "UPC-A", "UPC-E", "Code 128", "Code 39"
 CERTAIN = 0.8
 """The confidence from which a read needs no person's look."""
 
+BELIEVABLE = 0.6
+"""The confidence below which a read is none. Source: measured on 20 noisy sheets, of the reads that
+two engines contradicted, or zbar gave on few scan lines, four of five were wrong."""
+
 _ZXING_FORMATS = {
     "EAN-13": zxingcpp.BarcodeFormat.EAN13,
     "EAN-8": zxingcpp.BarcodeFormat.EAN8,
@@ -71,6 +75,9 @@ _ZBAR_NAMES = {int(kind): name for name, kind in _ZBAR_KINDS.items()}
 
 _MATRIX = frozenset({"QR", "DataMatrix", "PDF417", "Aztec"})
 _SHORTEST_ITF = 6
+# Of a linear code that one engine read alone: ITF has no check digit that must be there, and one
+# in ten of the bars that look like an EAN-8 passes its check.
+_UNCONFIRMED = {"Code 39": 0.85, "ITF": 0.7, "EAN-8": 0.7, "UPC-E": 0.7}
 _SMALLEST_SIDE_PX = 8
 _Y800 = int.from_bytes(b"Y800", "little")
 
@@ -101,6 +108,7 @@ def decode_symbols(
     """
     reads = _zxing_reads(luminance, symbologies, try_invert=False)
     symbols = [confirm_symbol(luminance, read.symbol) for read in reads]
+    symbols = [symbol for symbol in symbols if symbol.confidence >= BELIEVABLE]
     return sorted(symbols, key=lambda symbol: quad_centre(symbol.quad)[::-1])
 
 
@@ -121,12 +129,15 @@ def decode_label(
     """
     if min(luminance.shape) < _SMALLEST_SIDE_PX:
         return []
+    best: list[Symbol] = []
     for image, scale in _tries(luminance):
         reads = _zxing_reads(image, symbologies) + _zbar_reads(image, symbologies)
-        if reads:
-            symbols = _agreed(_rescaled(reads, 1 / scale))
-            return sorted(symbols, key=lambda symbol: (-symbol.confidence, symbol.payload))
-    return []
+        symbols = [s for s in _agreed(_rescaled(reads, 1 / scale)) if s.confidence >= BELIEVABLE]
+        symbols.sort(key=lambda symbol: (-symbol.confidence, symbol.payload))
+        if symbols and symbols[0].confidence >= CERTAIN:
+            return symbols
+        best = best or symbols
+    return best
 
 
 def confirm_symbol(luminance: Luminance, symbol: Symbol) -> Symbol:
@@ -166,7 +177,7 @@ def _confidence(symbol: Symbol, seen: set[str]) -> float:
         return 0.99
     if seen:
         return 0.5
-    return {"Code 39": 0.85, "ITF": 0.7}.get(symbol.symbology, 0.9)
+    return _UNCONFIRMED.get(symbol.symbology, 0.9)
 
 
 def _expanded_upc_e(payload: str) -> str:

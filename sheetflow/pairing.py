@@ -36,6 +36,7 @@ class Item:
         picture: The box around all parts of its picture, or None.
         placeholder: The "no image" field in a picture's stead, or None.
         decoys: Indices of other codes in the cell.
+        doubts: Why a person should look at it.
     """
 
     cell: Cell
@@ -43,6 +44,7 @@ class Item:
     picture: Box | None
     placeholder: Box | None = None
     decoys: tuple[int, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,9 @@ def _item(
     code = _label_code(cell, inside, codes, parts, layout)
     decoys = tuple(i for i in inside if i != code)
     if layout is not None:
-        x, y = layout.place.centre
-        label = codes[code].centre if code is not None else (cell.box.left + x, cell.box.top + y)
+        place = layout.place
+        expected = Box(cell.box.left + place.left, cell.box.top + place.top, place.width, place.height)
+        label = codes[code] if code is not None else expected
         parts = [part for part in parts if _is_on_picture_side(part.box, label, layout)]
     picture = union_of(part.box for part in _without_specks(parts)) if parts else None
     placeholders = [
@@ -173,7 +176,23 @@ def _item(
     if picture is not None:
         placeholders = [box for box in placeholders if box.area > picture.area]
         picture = None if placeholders else picture
-    return Item(cell, code, picture, max(placeholders, key=lambda b: b.area, default=None), decoys)
+    placeholder = max(placeholders, key=lambda box: box.area, default=None)
+    doubts = _doubts(cell, codes, code, picture, layout)
+    return Item(cell, code, picture, placeholder, decoys, doubts)
+
+
+def _doubts(
+    cell: Cell, codes: Sequence[Box], code: int | None, picture: Box | None, layout: Layout | None
+) -> tuple[str, ...]:
+    """Return what is odd about a pair: a picture that was not told from its label, a stray code."""
+    if code is None or picture is None:
+        return ()
+    doubts = []
+    if codes[code].share_inside(picture) > 0.15:
+        doubts.append("the picture could not be told from its label")
+    if layout is not None and layout.displacement(codes[code], cell.box) > _OUT_OF_PLACE_PX:
+        doubts.append("the code stands elsewhere than those of other pictures")
+    return tuple(doubts)
 
 
 def _label_code(
@@ -202,13 +221,14 @@ def _label_code(
     return best
 
 
-def _is_on_picture_side(part: Box, label: Point, layout: Layout) -> bool:
-    (x, y), (cx, cy) = part.centre, label
+def _is_on_picture_side(part: Box, label: Box, layout: Layout) -> bool:
+    """Tell whether a part lies, by its middle, beyond the edge of the code that faces pictures."""
+    x, y = part.centre
     return {
-        "below": y < cy,
-        "above": y > cy,
-        "right": x < cx,
-        "left": x > cx,
+        "below": y < label.top,
+        "above": y > label.bottom,
+        "right": x < label.left,
+        "left": x > label.right,
     }[layout.side]
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 import cv2
 import numpy as np
@@ -93,7 +94,7 @@ def read_sheet(
         codes = _on_page(symbols, page)
         regions = classify(page.rgb, printed, codes)
         items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
-    return _reading(image, page, symbols, items, grid, settings)
+    return _reading(image, page, symbols, items, grid, regions, settings)
 
 
 def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[UprightPage, Lines]:
@@ -207,6 +208,7 @@ def _reading(
     symbols: Sequence[Symbol],
     items: Sequence[Item],
     grid: Grid,
+    regions: Sequence[Region],
     settings: RecognitionSettings,
 ) -> SheetReading:
     taken = Counter(symbols[item.code].payload for item in items if item.code is not None)
@@ -238,6 +240,7 @@ def _reading(
         for i, symbol in enumerate(symbols)
         if i not in used
     ]
+    doubts += _doubts_outside(page, symbols, items, regions)
     if grid.is_ambiguous:
         doubts.append("the codes could as well belong to the pictures on their other side")
     if not pairs:
@@ -254,9 +257,43 @@ def _reading(
     )
 
 
+def _doubts_outside(
+    page: UprightPage,
+    symbols: Sequence[Symbol],
+    items: Sequence[Item],
+    regions: Sequence[Region],
+) -> list[str]:
+    """Return what stands outside of the grid and is no header, logo or decoy for certain."""
+    shown = [item.picture for item in items if item.picture is not None]
+    if not shown:
+        return []
+    grid = union_of(item.cell.box for item in items)
+    used = {item.code for item in items} | {i for item in items for i in item.decoys}
+    beside = [
+        symbols[i].payload
+        for i, box in enumerate(_on_page(symbols, page))
+        if i not in used and grid.top < box.centre[1] < grid.bottom
+    ]
+    doubts = [f"the code {payload} stands beside the grid" for payload in beside]
+    width, height = median(box.width for box in shown), median(box.height for box in shown)
+    near = Box(grid.left, grid.top - height, grid.width, grid.height + 2 * height)
+    stray = [
+        region.box
+        for region in regions
+        if region.kind is Kind.PICTURE
+        and 0.5 * width < region.box.width < 2 * width
+        and 0.5 * height < region.box.height < 2 * height
+        and near.contains(region.box.centre)
+        and not any(item.cell.box.contains(region.box.centre) for item in items)
+    ]
+    if stray:
+        doubts.append(f"{len(stray)} picture(s) stand outside of the grid")
+    return doubts
+
+
 def _pair(page: UprightPage, symbol: Symbol, item: Item, taken: Counter[str]) -> Pair:
     assert item.picture is not None  # noqa: S101
-    doubts = []
+    doubts = list(item.doubts)
     if symbol.confidence < CERTAIN:
         doubts.append(f"the code {symbol.payload} was read with doubt")
     if taken[symbol.payload] > 1:
