@@ -83,9 +83,7 @@ def upright_page(image: SheetImage, symbols: Sequence[Symbol]) -> UprightPage:
     Source: zxing-cpp snaps the corners of linear codes to the scan line, measured 0 degrees on
     pages skewed by up to 0.8, so directions are taken from the bars' own edges.
     """
-    directions = [
-        direction for symbol in symbols for direction in _edge_directions(image.luminance, symbol)
-    ]
+    directions = _directions(image, symbols)
     small, factor = _shrunk(image.rgb, _OUTLINE_SIDE_PX)
     back = scaling(1 / factor)
     outlines = [
@@ -103,6 +101,7 @@ def upright_page(image: SheetImage, symbols: Sequence[Symbol]) -> UprightPage:
 def straightened(
     image: SheetImage,
     page: UprightPage,
+    symbols: Sequence[Symbol],
     across: Sequence[tuple[Point, Point]],
     down: Sequence[tuple[Point, Point]],
 ) -> UprightPage:
@@ -113,6 +112,7 @@ def straightened(
     Args:
         image: The sheet.
         page: The page so far.
+        symbols: What was read on it, quads in its pixels.
         across: Ends of lines that ought to run along rows, in page pixels.
         down: Ends of lines that ought to run along columns.
     """
@@ -126,7 +126,12 @@ def straightened(
     moved = move_quad(corners, change)
     if max(abs(x - u) + abs(y - v) for (x, y), (u, v) in zip(corners, moved, strict=True)) < 2.5:
         return page
-    return _warped(image.rgb, move_quad(box_around(moved).quad(), page.to_sheet @ np.linalg.inv(change)))
+    before = move_quad(corners, page.to_sheet)
+    after = move_quad(box_around(moved).quad(), page.to_sheet @ np.linalg.inv(change))
+    directions = _directions(image, symbols)
+    if _crookedness(after, directions) > _crookedness(before, directions) + _STRAIGHT_DEG / 4:
+        return page  # the symbols disagree: those lines belong to a picture
+    return _warped(image.rgb, after)
 
 
 def _straightening(
@@ -246,6 +251,12 @@ def _holds(quad: Quad, symbol_quads: Sequence[Quad]) -> bool:
     return all(
         cv2.pointPolygonTest(contour, quad_centre(symbol), False) > 0 for symbol in symbol_quads
     )
+
+
+def _directions(image: SheetImage, symbols: Sequence[Symbol]) -> list[_Direction]:
+    return [
+        direction for symbol in symbols for direction in _edge_directions(image.luminance, symbol)
+    ]
 
 
 def _edge_directions(luminance: Pixels, symbol: Symbol) -> list[_Direction]:

@@ -108,6 +108,7 @@ def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[Uprigh
     straight = straightened(
         image,
         page,
+        symbols,
         [ends for ends in _long_lines(lines.across) if all(map(reach.contains, ends))],
         [
             ends

@@ -466,11 +466,20 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     if area < 0.9 * box.area or min(box.width, box.height) < 30:
         return False
     left, top, right, bottom = _edges(box.grown(-4), rgb)
-    soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32).reshape(-1, 3)
-    middle = np.median(soft, axis=0)
+    soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32)
+    middle = np.median(soft.reshape(-1, 3), axis=0)
+    rows, columns = soft.shape[:2]
+    # Uneven light shades it evenly across; a round product is shaded in a curve.
+    halves = (soft[:, : columns // 2], soft[:, columns // 2 :], soft[: rows // 2], soft[rows // 2 :])
+    west, east, north, south = (np.median(half.reshape(-1, 3), axis=0) for half in halves)
+    across, down = np.linspace(-1, 1, columns)[None, :, None], np.linspace(-1, 1, rows)[:, None, None]
+    shade = middle + across * (east - west) + down * (south - north)
+    flat = _difference(soft, np.asarray(shade, np.float32)) < 0.045
+    # The text stands in the middle; all around it there is nothing.
+    all_around = flat.copy()
+    all_around[rows // 4 : rows - rows // 4, columns // 12 : columns - columns // 12] = True
     left, top, right, bottom = _edges(box.grown(5), rgb)
     around = np.concatenate([rgb[top, left:right], rgb[bottom - 1, left:right]])
     is_light = middle.mean() > 0.72 * np.median(around, axis=0).mean()
     is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
-    flat = (np.abs(soft / np.maximum(middle, 1.0) - 1).max(axis=1) < 0.045).mean()
-    return bool(is_light and is_grey and flat > 0.88)
+    return bool(is_light and is_grey and all_around.mean() > 0.95 and flat.mean() > 0.7)
