@@ -15,6 +15,7 @@ import click
 from cli.commands.doctor import doctor
 from cli.commands.ingest import ingest, ingest_one
 from cli.commands.read import read
+from cli.commands.retry import retry
 from cli.commands.samples import samples
 from cli.commands.status import status
 from cli.options import root_option
@@ -43,7 +44,7 @@ def sheetflow() -> None:
     """
 
 
-for command in (ingest, ingest_one, read, status, samples, doctor):
+for command in (ingest, ingest_one, read, status, retry, samples, doctor):
     sheetflow.add_command(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from pathlib import PurePath
 
 MAX_NAME_BYTES = 255
@@ -38,6 +39,14 @@ def portable_name(name: str) -> str:
     are spelled `\xNN`. Every other name comes back as it is, newlines included.
     """
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def names_on_disk(portable: str) -> tuple[str, ...]:
+    """Return the names that a file may have on disk whose portable name is `portable`."""
+    spelled = re.sub(
+        r"\\x([89a-f][0-9a-f])", lambda match: chr(0xDC00 + int(match[1], 16)), portable
+    )
+    return (portable,) if spelled == portable else (portable, spelled)
 
 
 def shown_name(name: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from sheetflow.custody import reason_file, staged_files
 from sheetflow.folders import Folders
 from sheetflow.inbox import waiting_names
-from sheetflow.journal import Entry, entries
+from sheetflow.journal import Entry
+from sheetflow.lookup import entries_by_staged_name
 from sheetflow.names import is_ignored, portable_name
 from sheetflow.sheets import State
 
@@ -94,7 +95,7 @@ def system_status(folders: Folders) -> SystemStatus:
     """Look at the folders and the journal; missing folders count as empty ones."""
     waiting = waiting_names(folders) if folders.inbox.is_dir() else []
     staged = staged_files(folders) if folders.staging.is_dir() else []
-    known = {entry.staged_name: entry for entry in entries(folders)}
+    known = entries_by_staged_name(folders)
     sheets = tuple(_staged(path, known.get(path.name)) for path in staged)
     unarchived = [*(folders.inbox / name for name in waiting), *staged]
     return SystemStatus(

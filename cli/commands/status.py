@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lives import tell_lives
 from cli.options import chosen_root, json_option, root_option
 from cli.tables import print_json, print_table
 
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("name", required=False)
 @root_option
 @json_option
-def status(*, as_json: bool) -> None:
+def status(name: str | None, *, as_json: bool) -> None:
     """Show where every sheet stands, also while MongoDB is away.
+
+    With NAME, tell one sheet's whole life: every step, when, by whom, in which run, and why it
+    failed. NAME is any name that the sheet went by, or the first digits of its SHA-256.
 
     Exit status 1 if a staged sheet has failed or waits for a review.
     """
@@ -27,6 +32,8 @@ def status(*, as_json: bool) -> None:
     from sheetflow.status import system_status
 
     settings = load_settings(root=chosen_root())
+    if name is not None:
+        sys.exit(0 if tell_lives(settings, name, as_json=as_json) else 1)
     now = system_status(settings.folders)
     reachable = _reachable(settings)
     if as_json:

@@ -1,11 +1,17 @@
-"""Whether MongoDB can be reached just now, asked quickly and without starting anything."""
+"""MongoDB, if it can be had just now: for what also works without it."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sheetflow.errors import SheetflowError
+from sheetflow.errors import ConfigurationError, SheetflowError, StoreUnavailable
 from sheetflow.settings import Settings
+
+if TYPE_CHECKING:
+    from sheetflow.store.connection import Store
 
 _PATIENCE_S = 1.0
 
@@ -32,6 +38,35 @@ def is_reachable(settings: Settings) -> bool:
     except (PyMongoError, SheetflowError):
         return False
     return True
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """The open store, or why there is none; neither if it was not to be started."""
+
+    store: Store | None
+    problem: SheetflowError | None = None
+
+
+@contextlib.contextmanager
+def store_at_hand(settings: Settings, *, start: bool) -> Iterator[AtHand]:
+    """Open the store if that is possible now.
+
+    Args:
+        settings: Where it is.
+        start: Whether an embedded MongoDB that does not run is started for it.
+    """
+    if not start and mongodb_address(settings) is None:
+        yield AtHand(None)
+        return
+    from sheetflow.store.connection import open_store
+
+    with contextlib.ExitStack() as stack:
+        try:
+            at_hand = AtHand(stack.enter_context(open_store(settings)))
+        except (StoreUnavailable, ConfigurationError) as error:
+            at_hand = AtHand(None, error)
+        yield at_hand
 
 
 def mongodb_address(settings: Settings) -> str | None:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sheetflow.custody import adopt_staged, quarantine_sheet, record_failure, stage_sheet
+from sheetflow.errors import UnreadableImage
+from sheetflow.files import digest_bytes
+from sheetflow.folders import Folders
+from sheetflow.sheets import Sheet
+
+
+@pytest.fixture
+def staged(folders: Folders, drop):
+    def make(name: str, data: bytes) -> Sheet:
+        sheet = stage_sheet(folders, Sheet(name, digest_bytes(data), drop(name, data)))
+        adopt_staged(folders, sheet)
+        return sheet
+
+    return make
+
+
+def test_retry_puts_a_rejected_sheet_back_and_status_tells_its_life(
+    sheetflow, folders, staged, database
+) -> None:
+    error = UnreadableImage("it is text", cure="Scan it")
+    quarantine_sheet(folders, staged("letter.png", b"dear sir"), error, flow_run_id="run-7")
+    done = sheetflow("retry", "letter.png", "--json")
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)["retried"]
+    assert (told["name"], told["was"], told["folder"]) == ("letter.png", "rejected", "source")
+    assert (folders.inbox / "letter.png").read_bytes() == b"dear sir"
+    document = database.sheets.find_one({"_id": digest_bytes(b"dear sir")})
+    assert document["state"] == "waiting"
+    assert document["history"][-1]["note"].startswith("retried by ")
+    life = json.loads(sheetflow("status", "letter.png", "--json").stdout)["sheets"][0]
+    assert [event["state"] for event in life["history"]] == [
+        "waiting",
+        "staged",
+        "rejected",
+        "waiting",
+    ]
+    assert life["history"][2]["flow_run_id"] == "run-7"
+    shown = sheetflow("status", "letter.png").stdout
+    for text in ("letter.png: waiting", digest_bytes(b"dear sir"), "run-7", "it is text"):
+        assert text in shown
+
+
+def test_retry_of_an_unknown_name_is_wrong_usage_and_lists_candidates(
+    sheetflow, folders, staged
+) -> None:
+    record_failure(folders, staged("mugs.png", b"mugs"), "mugs.png: failed")
+    done = sheetflow("retry", "cups.png")
+    assert done.returncode == 2
+    assert "mugs.png (in images_sources, staged, failed" in done.stderr
+    assert sheetflow("retry").returncode == 2
+
+
+def test_retry_and_status_work_without_mongodb(sheetflow, folders, staged) -> None:
+    record_failure(folders, staged("mugs.png", b"mugs"), "mugs.png: the disk is full")
+    away = {"MONGODB_URI": "mongodb://shop:hunter2@127.0.0.1:1/"}
+    shown = sheetflow("status", "mugs.png", **away)
+    assert shown.returncode == 1
+    assert "the disk is full" in shown.stdout
+    assert "Without the ledger" in shown.stderr
+    done = sheetflow("retry", "--all-failed", **away)
+    assert done.returncode == 0, done.stderr
+    assert "mugs.png: was failed" in done.stdout
+    assert sheetflow("status", "mugs.png", "--json", **away).returncode == 0
+    assert "hunter2" not in shown.stdout + shown.stderr + done.stdout + done.stderr
+
+
+def test_status_of_an_unknown_sheet_is_wrong_usage(sheetflow) -> None:
+    done = sheetflow("status", "nothing.png")
+    assert done.returncode == 2
+    assert "nothing.png: no such sheet is known" in done.stderr
