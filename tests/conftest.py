@@ -91,7 +91,9 @@ def drawn() -> Callable[..., tuple[bytes, dict[str, Any]]]:
     made: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
     def draw(seed: int = 1, **options: Any) -> tuple[bytes, dict[str, Any]]:
-        spec = SheetSpec(**{"page": "A5", "rows": 2, "columns": 2, "seed": seed, **options})
+        spec = SheetSpec(
+            **{"page": "A5", "rows": 2, "columns": 2, "frame": "cell", "seed": seed, **options}
+        )
         if repr(spec) not in made:
             sheet = draw_sheet(spec)
             made[repr(spec)] = (sheet_bytes(sheet, spec), sheet.truth)
