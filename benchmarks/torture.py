@@ -1,0 +1,165 @@
+"""Torture sheetflow: kill it at every door, break its disks and databases, check the promises.
+
+    python benchmarks/torture.py --kills 1000 --seed 1        1,000 kills at doors drawn by lot
+    python benchmarks/torture.py --sweep                      every door of one sheet's journey
+    python benchmarks/torture.py --faults all                 real faults of MongoDB and of disks
+
+Everything runs on this machine, on 127.0.0.1 and in a temporary folder. Exit status 1 if any
+promise did not hold; each violation is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.torturing.kills import Cast, Tally, cast, learn, play_round, sweep
+from benchmarks.torturing.stage import Stage, servers, stage
+
+
+def main() -> int:
+    """Run what the command line asks for and print the table."""
+    options = _options()
+    started = time.monotonic()
+    report: dict[str, object] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": _versions(),
+        "seed": options.seed,
+    }
+    violations: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="torture-") as name:
+        folder = Path(name)
+        with servers(folder) as (uri, api_url):
+            if options.kills or options.sweep:
+                tally = _kill(folder, uri, api_url, options)
+                report["kills"] = _table_of(tally)
+                violations += tally.violations
+    report["seconds"] = round(time.monotonic() - started)
+    report["violations"] = violations
+    if options.json:
+        print(json.dumps(report, indent=1))
+    else:
+        _print(report)
+    return 1 if violations else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--kills", type=int, default=0, help="how many kills, drawn by lot")
+    parser.add_argument("--seed", type=int, default=1, help="of the lots")
+    parser.add_argument("--sweep", action="store_true", help="kill at every door in turn")
+    parser.add_argument("--stride", type=int, default=1, help="of the sweep, leave doors out")
+    parser.add_argument("--workers", type=int, default=2, help="stages side by side")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    if not (options.kills or options.sweep):
+        parser.error("nothing to do: give --kills or --sweep")
+    return options
+
+
+def _kill(folder: Path, uri: str, api_url: str, options: argparse.Namespace) -> Tally:
+    players = cast()
+    total = Tally()
+
+    def work(number: int) -> Tally:
+        tally = Tally()
+        with stage(folder, uri, api_url, name=f"stage{number}") as set_up:
+            learn(set_up, players)
+            if options.sweep:
+                _sweep(set_up, players, tally, number, options)
+            dice = random.Random(f"{options.seed}/{number}")  # noqa: S311 - seeded on purpose
+            _rounds(set_up, players, dice, tally, -(-options.kills // options.workers))
+        return tally
+
+    with ThreadPoolExecutor(options.workers) as pool:
+        for tally in pool.map(work, range(options.workers)):
+            total.add(tally)
+    return total
+
+
+def _rounds(set_up: Stage, players: Cast, dice: random.Random, tally: Tally, kills: int) -> None:
+    wanted = tally.kills + kills
+    while tally.kills < wanted:
+        before = len(tally.violations)
+        play_round(set_up, players, dice, tally)
+        for violation in tally.violations[before:]:
+            print(f"VIOLATION {violation}", file=sys.stderr, flush=True)
+        if tally.rounds % 10 == 0:
+            print(f"{tally.kills} kills, {len(tally.violations)} violations", file=sys.stderr)
+
+
+def _sweep(
+    set_up: Stage, players: Cast, tally: Tally, number: int, options: argparse.Namespace
+) -> None:
+    """Sweep one way of moving on each stage: one disk on the first, two on the second."""
+    ways: list[tuple[str, ...]] = [(), ("archive", "staging")]
+    for way in ways[number :: options.workers]:
+        doors = sweep(set_up, players.plain[0], tally, apart=way, stride=options.stride)
+        print(f"sweep: {doors} doors, {len(tally.violations)} violations", file=sys.stderr)
+
+
+def _table_of(tally: Tally) -> dict[str, object]:
+    return {
+        "kills": tally.kills,
+        "runs": tally.runs,
+        "rounds": tally.rounds,
+        "runs once more": tally.again,
+        "slowest run, s": round(tally.slowest_s, 1),
+        "lost": _count(tally, "LOST"),
+        "duplicated": _count(tally, "TWICE"),
+        "archived, not confirmed": _count(tally, "UNCONFIRMED"),
+        "in no or two places after the next run": _count(tally, "PLACES"),
+        "other": len(tally.violations)
+        - sum(_count(tally, word) for word in ("LOST", "TWICE", "UNCONFIRMED", "PLACES")),
+        "by door": dict(tally.where.most_common()),
+        "by scene": dict(tally.scenes.most_common()),
+    }
+
+
+def _count(tally: Tally, word: str) -> int:
+    return sum(f" {word} " in f" {violation}" for violation in tally.violations)
+
+
+def _versions() -> dict[str, str]:
+    import prefect
+    import pymongo
+
+    import sheetflow
+    from sheetflow.mongod_binary import find_mongod
+
+    version = find_mongod().version or (0, 0)
+    return {
+        "sheetflow": sheetflow.__version__,
+        "python": platform.python_version(),
+        "prefect": prefect.__version__,
+        "pymongo": pymongo.version,
+        "mongod": ".".join(map(str, version)),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def _print(report: dict[str, object], indent: str = "") -> None:
+    for name, value in report.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}:")
+            _print(value, f"{indent}  ")
+        elif isinstance(value, list):
+            print(f"{indent}{name}: {len(value)}")
+            for item in value:
+                print(f"{indent}  {item}")
+        else:
+            print(f"{indent}{name:<40} {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

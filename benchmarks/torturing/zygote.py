@@ -1,0 +1,135 @@
+"""The launcher of victims: imports sheetflow and Prefect once, then forks a process for each run.
+
+A `sheetflow ingest` from a bare interpreter spends two seconds on imports before it does anything
+worth killing. Forked from here it begins at once, in a process of its own, with the command line's
+own `main`. Nothing that a fork could break is alive yet: no connection, no event loop, no thread
+of Prefect's or pymongo's.
+
+Spoken to over its standard input and output: a JSON object a line each way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+_MODULES = (
+    "cli.main",
+    "flows.ingest",
+    "deployments.server",
+    "cli.progress",
+    "sheetflow.doctor",
+    "prefect.main",
+)
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for module in _MODULES:
+        importlib.import_module(module)
+    with _prefect_settings():
+        answers.write(json.dumps({"ready": True, "threads": threading.active_count()}) + "\n")
+        answers.flush()
+        for line in sys.stdin:
+            answers.write(json.dumps(_serve(json.loads(line))) + "\n")
+            answers.flush()
+
+
+def _prefect_settings() -> Any:
+    import prefect.context
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+
+    from deployments.server import _in_every_thread
+
+    stack = contextlib.ExitStack()
+    updates: dict[Any, Any] = {
+        PREFECT_API_URL: os.environ["PREFECT_API_URL"],
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # they make each run end a second late
+    }
+    stack.enter_context(temporary_settings(updates))
+    stack.enter_context(_in_every_thread(prefect.context))
+    return stack
+
+
+def _serve(order: dict[str, Any]) -> dict[str, Any]:
+    started = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        _be_the_victim(order)
+    deadline = started + float(order["timeout_s"])
+    hung = False
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        if time.monotonic() > deadline and not hung:
+            hung = True
+            os.kill(child, signal.SIGABRT if order.get("dump") else signal.SIGKILL)
+        time.sleep(0.003)
+    seconds = time.monotonic() - started
+    return {"status": os.waitstatus_to_exitcode(status), "seconds": seconds, "hung": hung}
+
+
+def _be_the_victim(order: dict[str, Any]) -> NoReturn:
+    code = 99
+    try:
+        scratch = Path(order["scratch"])
+        for number, name in ((1, "out"), (2, "err")):
+            target = os.open(scratch / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.dup2(target, number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.update(order["environment"])
+        os.chdir(scratch)
+        sys.argv = order["argv"]
+        _install_doors(order, scratch)
+        code = _run_main()
+    except BaseException:  # noqa: BLE001 - whatever it is, the fork must not go on as the launcher
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _install_doors(order: dict[str, Any], scratch: Path) -> None:
+    from benchmarks.torturing.doors import Doors, Harm, die, install
+
+    log = os.open(scratch / "doors", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    install(Doors(tuple(order["roots"]), Harm(**order["harm"]), log))
+    if order.get("kill_after_s"):
+        timer = threading.Timer(order["kill_after_s"], die)
+        timer.daemon = True
+        timer.start()
+    if order.get("inline_bytes"):
+        import sheetflow.records
+
+        # Pictures go to GridFS from this size on, so that small sheets take that way too.
+        sheetflow.records.MAX_INLINE_BYTES = order["inline_bytes"]
+
+
+def _run_main() -> int:
+    from cli.main import main as sheetflow
+
+    try:
+        sheetflow()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+if __name__ == "__main__":
+    main()
