@@ -2,9 +2,9 @@
 
     python benchmarks/recognition.py DIR [--json]
 
-A folder with a `truth.json` is a set of sheets, scored level by level. Any other folder is a tree of
-photographs, `x.webp` (or .png, .jpg) with the expected text in `x.txt`, scored by symbology, beside
-plain pyzbar and plain zxing-cpp on the same files.
+A folder with a `truth.json` is a set of sheets, scored level by level. Any other folder is a tree
+of photographs, `x.webp` (or .png, .jpg) with the expected text in `x.txt`, scored by symbology,
+beside plain pyzbar and plain zxing-cpp on the same files.
 """
 
 from __future__ import annotations

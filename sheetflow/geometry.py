@@ -77,6 +77,12 @@ class Box:
         """Return how much of this box, 0 to 1, lies inside the other."""
         return self.intersection(other).area / self.area if self.area else 0.0
 
+    def pixel_edges(self, shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """Return (left, top, right, bottom) in whole pixels, clipped to (height, width)."""
+        left, right = (min(max(round(x), 0), shape[1]) for x in (self.left, self.right))
+        top, bottom = (min(max(round(y), 0), shape[0]) for y in (self.top, self.bottom))
+        return left, top, right, bottom
+
     def quad(self) -> Quad:
         """Return the corners, top-left first, clockwise."""
         return (
@@ -169,6 +175,11 @@ def homography_between(source: Quad, target: Quad) -> Homography:
     except np.linalg.LinAlgError as error:
         raise ValueError(f"no homography between {source} and {target}") from error
     return np.append(solution, 1.0).reshape(3, 3)
+
+
+def inverse(homography: Homography) -> Homography:
+    """Return the matrix that takes points back."""
+    return np.asarray(np.linalg.inv(homography), np.float64)
 
 
 def scaling(factor: float) -> Homography:

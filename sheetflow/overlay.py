@@ -1,4 +1,4 @@
-"""Draw a reading onto its sheet, so that a person sees at a glance what was believed and what not."""
+"""Draw a reading onto its sheet, so that a person sees at a glance what was believed."""
 
 from __future__ import annotations
 

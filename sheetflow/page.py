@@ -21,6 +21,7 @@ from sheetflow.geometry import (
     angle_difference,
     box_around,
     homography_between,
+    inverse,
     move_points,
     move_quad,
     quad_angle,
@@ -127,7 +128,7 @@ def straightened(
     if max(abs(x - u) + abs(y - v) for (x, y), (u, v) in zip(corners, moved, strict=True)) < 2.5:
         return page
     before = move_quad(corners, page.to_sheet)
-    after = move_quad(box_around(moved).quad(), page.to_sheet @ np.linalg.inv(change))
+    after = move_quad(box_around(moved).quad(), page.to_sheet @ inverse(change))
     directions = _directions(image, symbols)
     if _crookedness(after, directions) > _crookedness(before, directions) + _STRAIGHT_DEG / 4:
         return page  # the symbols disagree: those lines belong to a picture
@@ -165,21 +166,27 @@ def _straightening(
     values, weights = np.zeros(4), np.sqrt(lengths)
     for _ in range(8):
         lean = leans(values)
-        slopes = np.stack([(leans(values + step) - lean) / 1e-5 for step in np.eye(4) * 1e-5], axis=1)
+        slopes = np.stack(
+            [(leans(values + step) - lean) / 1e-5 for step in np.eye(4) * 1e-5], axis=1
+        )
         # Perspective is believed only as far as the lines demand it.
         rows = np.vstack([slopes * weights[:, None], np.diag([1e-3, 1e-3, 3e-2, 3e-2])])
-        values = values + np.linalg.lstsq(rows, np.append(-lean * weights, np.zeros(4)), rcond=None)[0]
+        values = (
+            values + np.linalg.lstsq(rows, np.append(-lean * weights, np.zeros(4)), rcond=None)[0]
+        )
         error = np.abs(leans(values))
         weights = np.sqrt(lengths) / (1 + (error / max(3 * float(np.median(error)), 2e-3)) ** 2)
     a, b, c, d = values
-    unit = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
+    unit = np.array(
+        [[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]]
+    )
     change = np.array([[1, a, 0], [b, 1, 0], [c, d, 1]])
     straight = np.abs(leans(values)) < np.deg2rad(_STRAIGHT_DEG)
     support = float(lengths[straight].sum() / lengths.sum())
     before, after = (_typical(leans(at), lengths) for at in (np.zeros(4), values))
     is_mild = max(abs(a), abs(b)) < 0.12 and max(abs(c), abs(d)) < 0.3
     gain = before - 1.5 * after if is_mild and support > 0.6 else 0.0
-    return np.linalg.inv(unit) @ change @ unit, gain
+    return inverse(unit) @ change @ unit, gain
 
 
 def _typical(leans: NDArray[np.float64], lengths: NDArray[np.float64]) -> float:
@@ -312,7 +319,7 @@ def _skewed_frame(size_px: tuple[int, int], directions: Sequence[_Direction]) ->
         return corners
     turn = turning(-skew, (0.0, 0.0))
     around = box_around(move_quad(corners, turn)).quad()
-    return move_quad(around, np.linalg.inv(turn))
+    return move_quad(around, inverse(turn))
 
 
 def _quarter_turns(quad: Quad, symbols: Sequence[Symbol]) -> int:
@@ -331,7 +338,7 @@ def _warped(rgb: Pixels, quad: Quad) -> UprightPage:
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     to_page = homography_between(quad, Box(-0.5, -0.5, *size).quad())
     reduced, small_factor = _shrunk(rgb, round(max(rgb.shape[:2]) * factor))
-    matrix = to_page @ np.linalg.inv(scaling(small_factor))
+    matrix = to_page @ inverse(scaling(small_factor))
     warped = cv2.warpPerspective(reduced, matrix, size, flags=cv2.INTER_LINEAR)
     full = np.full(reduced.shape[:2], 255, np.uint8)
     inside = cv2.warpPerspective(full, matrix, size, flags=cv2.INTER_NEAREST)
@@ -339,5 +346,5 @@ def _warped(rgb: Pixels, quad: Quad) -> UprightPage:
         rgb=np.asarray(warped, np.uint8),
         inside=np.asarray(inside, np.uint8),
         to_page=to_page,
-        to_sheet=np.linalg.inv(to_page),
+        to_sheet=inverse(to_page),
     )

@@ -22,7 +22,6 @@ from sheetflow.geometry import Box, Point, union_of
 from sheetflow.layout import Cell
 from sheetflow.segmentation import Kind, Region
 
-
 _OUT_OF_PLACE_PX = 30.0
 
 
@@ -117,7 +116,9 @@ def _largest(parts: Sequence[Region]) -> Box | None:
 
 def _voted_layout(
     cells: Sequence[Cell],
-    found: Sequence[tuple[list[int], Box | None]], codes: Sequence[Box], side: str | None
+    found: Sequence[tuple[list[int], Box | None]],
+    codes: Sequence[Box],
+    side: str | None,
 ) -> Layout | None:
     """Return the layout that most cells with one code and a picture agree on."""
     votes = [
@@ -164,7 +165,9 @@ def _item(
     decoys = tuple(i for i in inside if i != code)
     if layout is not None:
         place = layout.place
-        expected = Box(cell.box.left + place.left, cell.box.top + place.top, place.width, place.height)
+        expected = Box(
+            cell.box.left + place.left, cell.box.top + place.top, place.width, place.height
+        )
         label = codes[code] if code is not None else expected
         parts = [part for part in parts if _is_on_picture_side(part.box, label, layout)]
     picture = union_of(part.box for part in _without_specks(parts)) if parts else None
@@ -236,4 +239,3 @@ def _without_specks(parts: Sequence[Region]) -> list[Region]:
     """Leave out dust: what is tiny beside the largest part."""
     largest = max(part.box.area for part in parts)
     return [part for part in parts if part.box.area > 0.015 * largest]
-

@@ -29,31 +29,26 @@ from sheetflow.barcodes import (
     decode_label,
     decode_symbols,
 )
+from sheetflow.frames import find_frames, frames_of_items
 from sheetflow.geometry import (
     Box,
     Homography,
     Point,
     Quad,
     box_around,
+    inverse,
     move_quad,
     scaling,
     union_of,
 )
+from sheetflow.ground import find_print
 from sheetflow.images import SheetImage
-from sheetflow.layout import Grid, cells_from_anchors, cells_from_frames, frames_of_items
+from sheetflow.layout import Grid, cells_from_anchors, cells_from_frames
+from sheetflow.lines import Lines, find_lines, segments_across
 from sheetflow.page import UprightPage, straightened, upright_page
 from sheetflow.pairing import Item, pair_pictures
 from sheetflow.reading import Discard, Pair, SheetReading, Symbol
-from sheetflow.segmentation import (
-    Kind,
-    Lines,
-    Region,
-    classify,
-    find_frames,
-    find_lines,
-    find_print,
-    segments_across,
-)
+from sheetflow.segmentation import Kind, Region, classify
 
 _LONG_LINE_PX = 90
 
@@ -87,13 +82,13 @@ def read_sheet(
     printed = find_print(page.rgb, page.inside, frames, codes)
     regions = classify(page.rgb, printed, codes)
     grid = _grid(page, frames, codes, regions)
-    items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
+    items, _ = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, settings)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
         regions = classify(page.rgb, printed, codes)
-        items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
+        items, _ = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     return _reading(image, page, symbols, items, grid, regions, settings)
 
 
@@ -187,7 +182,7 @@ def _read_label(
     crop = cv2.warpPerspective(
         image.luminance, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    back = np.linalg.inv(matrix)
+    back = inverse(matrix)
     return [
         replace(symbol, quad=move_quad(symbol.quad, back))
         for symbol in decode_label(np.asarray(crop, np.uint8), symbologies=settings.symbologies)
