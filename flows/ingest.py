@@ -19,8 +19,9 @@ from pydantic import Field
 from flows.journey import Journey
 from flows.outcomes import Outcome, announce, expect, summary, verdict
 from sheetflow.custody import bring_in, half_archived, staged_files
-from sheetflow.folders import prepare_folders
+from sheetflow.folders import check_room, prepare_folders
 from sheetflow.inbox import Waiting, look_into_inbox, waiting_names
+from sheetflow.isolation import IsolatedWorkers
 from sheetflow.names import shown_name
 from sheetflow.settings import OnDoubt, load_settings
 from sheetflow.sheets import State
@@ -84,11 +85,17 @@ def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
     logging.getLogger("sheetflow").setLevel(logging.INFO)
     settings = load_settings(root=root, on_doubt=on_doubt)
     prepare_folders(settings.folders)
-    with StoreDoor(settings) as door:
+    check_room(settings.folders, min_free_bytes=settings.min_free_bytes)
+    workers = IsolatedWorkers(
+        settings.sheets_in_flight,
+        timeout_s=settings.sheet_timeout_s,
+        preload="sheetflow.processing",
+    )
+    with StoreDoor(settings) as door, workers:
         if waiting_names(settings.folders) or staged_files(settings.folders):
             # MongoDB is looked for, or started, while the first sheets are staged and processed.
             door.open_in_background()
-        yield Bench(settings, door, flow_run.get_id())
+        yield Bench(settings, door, workers, flow_run.get_id())
 
 
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:

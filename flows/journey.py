@@ -36,6 +36,10 @@ from tasks.upload import upload
 
 logger = logging.getLogger("sheetflow.journey")
 
+_BACKLOG = (
+    "left in the inbox: MongoDB is away, and as many sheets wait for it as "
+    "SHEETFLOW_MAX_BACKLOG allows"
+)
 _STEPS = (stage, process, upload, archive, archive_duplicate, quarantine)
 
 
@@ -95,6 +99,8 @@ class Journey:
             twin = self._archived_twin(sheet, wait=False)
             if twin is not None:
                 return self._duplicate(sheet, name, twin)
+            if bench.backlog_full:
+                return Outcome(name, sheet.sha256, State.WAITING, note=_BACKLOG)
             sheet = self._run(stage, sheet, bench)
         entry = adopt_staged(bench.folders, sheet, flow_run_id=bench.flow_run_id)
         try:
@@ -130,6 +136,7 @@ class Journey:
 
     def _upload(self, processed: ProcessedSheet, *, certain_only: bool) -> Any:
         if self._bench.outage is not None:
+            self._bench.note_waiting_for_upload()
             # Another sheet has used up its retries on the same outage; this one's would add
             # nothing but waiting. Its results are kept, and the next run uploads them.
             raise StepFailed(self._bench.outage)
@@ -139,6 +146,7 @@ class Journey:
             return self._run(upload, processed, pairs, self._bench)
         except StepFailed as failure:
             if isinstance(failure.error, StoreUnavailable | ConfigurationError):
+                self._bench.note_waiting_for_upload()
                 self._bench.outage = failure.error
             raise
 

@@ -51,6 +51,14 @@ class ImageTooLarge(SheetRejected):
     """The image has more pixels, or the file more bytes, than the limits allow."""
 
 
+class TooManySymbols(SheetRejected):
+    """More codes than any sheet has: the file is something else."""
+
+
+class WorkerFailed(SheetflowError):
+    """The process that read the sheet crashed or hung: this attempt is lost, and no retry now."""
+
+
 class CustodyError(SheetflowError):
     """A file or a record is not what it should be: stop, move nothing, no retry."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sheetflow.errors import ConfigurationError
+from sheetflow.errors import ConfigurationError, FolderUnavailable
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,22 @@ def prepare_folders(folders: Folders) -> None:
     for folder in (folders.state, folders.work, folders.claims):
         # Work products and the embedded database are nobody else's business.
         _make(folder, mode=0o700)
+
+
+def check_room(folders: Folders, *, min_free_bytes: int) -> None:
+    """Refuse to begin work on a disk that is nearly full.
+
+    Raises:
+        FolderUnavailable: There is less free space than a run should have.
+    """
+    for folder in (folders.staging, folders.archive, folders.state):
+        free = shutil.disk_usage(folder).free
+        if free < min_free_bytes:
+            raise FolderUnavailable(
+                f"the disk of {folder} has {free / 2**20:.0f} MiB free, less than the "
+                f"{min_free_bytes / 2**20:.0f} MiB that a run should have",
+                cure="Free some space, or lower SHEETFLOW_MIN_FREE_BYTES; nothing was moved",
+            )
 
 
 def _make(folder: Path, *, mode: int) -> None:

@@ -3,50 +3,92 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sheetflow.crops import cut_pictures
-from sheetflow.errors import DigestMismatch, ImageTooLarge
+from sheetflow.crops import Crop, cut_pictures
+from sheetflow.errors import DigestMismatch, ImageTooLarge, TooManySymbols, WorkerFailed
 from sheetflow.files import digest_bytes, read_file
 from sheetflow.folders import Folders
 from sheetflow.images import load_image
+from sheetflow.isolation import IsolatedWorkers
 from sheetflow.journal import Entry, load_entry, save_entry
 from sheetflow.names import shown_name
+from sheetflow.reading import SheetReading
 from sheetflow.recognition import RecognitionSettings, read_sheet
 from sheetflow.results import save_result
-from sheetflow.sheets import ProcessedSheet, Sheet, State
+from sheetflow.sheets import Counts, ProcessedSheet, Sheet, State
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ProcessingLimits:
+    """What a sheet may have at most; more is rejected.
+
+    Attributes:
+        max_pixels: Pixels of the image, judged before it is decoded.
+        max_file_bytes: Size of the file.
+        max_symbols: Codes on the sheet.
+    """
+
+    max_pixels: int
+    max_file_bytes: int
+    max_symbols: int
 
 
 def process_sheet(
     folders: Folders,
     sheet: Sheet,
     *,
+    workers: IsolatedWorkers,
     recognition: RecognitionSettings,
-    max_pixels: int,
-    max_file_bytes: int,
+    limits: ProcessingLimits,
 ) -> ProcessedSheet:
-    """Read a staged sheet and keep its reading and crops as work products.
+    """Read a staged sheet in a process of its own, and keep its reading and crops.
 
-    The file is read once: the bytes that are hashed are those that are decoded.
+    The worker gives its results back and writes nothing: should this process be killed, what is
+    left of it cannot get in the way of the run that takes the sheet over.
 
     Args:
         folders: Where work products go.
         sheet: The staged sheet.
+        workers: The processes that may crash.
         recognition: How to read it.
-        max_pixels: Images with more are rejected.
-        max_file_bytes: Larger files are rejected.
+        limits: What is rejected.
 
     Raises:
-        SheetRejected: The file is not an image that can be read whole.
+        SheetRejected: The file is not an image that can be read whole, or is over a limit.
         DigestMismatch: The file has changed since it was staged.
+        WorkerFailed: The decoders crashed or hung on it.
         FolderUnavailable: The results cannot be written now.
     """
     label = shown_name(sheet.name)
-    if sheet.path.stat().st_size > max_file_bytes:
+    try:
+        reading, crops = workers.run(read_and_cut, sheet, recognition, limits)
+    except WorkerFailed as error:
+        raise WorkerFailed(error.cause, cure=error.cure, sheet=label) from error
+    processed = save_result(folders, sheet, reading, crops)
+    logger.info(
+        "%s: processed, %d pairs, %d doubts", sheet.label, len(reading.pairs), len(reading.doubts)
+    )
+    return processed
+
+
+def read_and_cut(
+    sheet: Sheet, recognition: RecognitionSettings, limits: ProcessingLimits
+) -> tuple[SheetReading, list[Crop]]:
+    """Read a sheet's file and return what is on it, with the crops of its pairs in their order.
+
+    The file is read once: the bytes that are hashed are those that are decoded.
+
+    Raises:
+        SheetRejected: The file is not an image that can be read whole, or is over a limit.
+        DigestMismatch: The file is not what it was.
+    """
+    label = shown_name(sheet.name)
+    if sheet.path.stat().st_size > limits.max_file_bytes:
         raise ImageTooLarge(
-            f"the file is larger than {max_file_bytes // 2**20} MiB",
+            f"the file is larger than {limits.max_file_bytes // 2**20} MiB",
             cure="Scan it at a lower resolution, or raise SHEETFLOW_MAX_FILE_BYTES",
             sheet=label,
         )
@@ -57,13 +99,16 @@ def process_sheet(
             cure="Nothing was moved; once nobody writes to the file any more, run again",
             sheet=label,
         )
-    image = load_image(data, sheet=label, max_pixels=max_pixels)
+    image = load_image(data, sheet=label, max_pixels=limits.max_pixels)
     reading = read_sheet(image, recognition)
-    processed = save_result(folders, sheet, reading, cut_pictures(image, reading))
-    logger.info(
-        "%s: processed, %d pairs, %d doubts", sheet.label, len(reading.pairs), len(reading.doubts)
-    )
-    return processed
+    symbols = Counts.of(reading).symbols
+    if symbols > limits.max_symbols:
+        raise TooManySymbols(
+            f"it bears {symbols} codes, more than the {limits.max_symbols} that a sheet may have",
+            cure="Cut it into several sheets, or raise SHEETFLOW_MAX_SYMBOLS",
+            sheet=label,
+        )
+    return reading, cut_pictures(image, reading)
 
 
 def note_processed(

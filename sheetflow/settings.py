@@ -103,6 +103,24 @@ class Settings(BaseSettings):
         default=512 * 1024 * 1024, description="Larger files are rejected unread."
     )
 
+    max_symbols: Annotated[int, Field(gt=0)] = Field(
+        default=2000, description="Sheets with more codes are rejected."
+    )
+    sheet_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=120.0,
+        description="How long reading one sheet may take; then its decoder is ended and its "
+        "attempt has failed.",
+    )
+    min_free_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=256 * 1024 * 1024,
+        description="A run does not start with less free disk than this under the data root.",
+    )
+    max_backlog: Annotated[int, Field(gt=0)] = Field(
+        default=1000,
+        description="While MongoDB is away, no more sheets are staged than this; the others wait "
+        "in the inbox.",
+    )
+
     @property
     def folders(self) -> Folders:
         """The folders that these settings name, as absolute paths."""

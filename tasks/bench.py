@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
+from sheetflow.custody import staged_files
 from sheetflow.errors import SheetflowError
 from sheetflow.folders import Folders
+from sheetflow.isolation import IsolatedWorkers
 from sheetflow.journal import Entry
 from sheetflow.settings import Settings
 from sheetflow.store.connection import StoreDoor
@@ -22,19 +24,38 @@ class Bench:
     task, at every call, for results of other tasks.
     """
 
-    def __init__(self, settings: Settings, door: StoreDoor, flow_run_id: str | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        door: StoreDoor,
+        workers: IsolatedWorkers,
+        flow_run_id: str | None,
+    ) -> None:
         self.settings = settings
         self.door = door
+        self.workers = workers
         self.flow_run_id = flow_run_id
         self.stopping = threading.Event()
         """Set when the run was asked to stop: no sheet begins another step."""
         self.outage: SheetflowError | None = None
         """Why MongoDB cannot be used, once one sheet has used up its retries for all."""
+        self._backlog = len(staged_files(settings.folders))
+        self._counting = threading.Lock()
 
     @property
     def folders(self) -> Folders:
         """The four places and the state folder."""
         return self.settings.folders
+
+    @property
+    def backlog_full(self) -> bool:
+        """Whether MongoDB is away and as many sheets wait for their upload as may."""
+        return self.outage is not None and self._backlog >= self.settings.max_backlog
+
+    def note_waiting_for_upload(self) -> None:
+        """Count a sheet that this run has processed and could not upload."""
+        with self._counting:
+            self._backlog += 1
 
     def tell_ledger(self, entry: Entry | None) -> None:
         """Copy a journal entry to the ledger if MongoDB can be had; else the next run does it."""

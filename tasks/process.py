@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from sheetflow.processing import note_processed, process_sheet
+from sheetflow.processing import ProcessingLimits, note_processed, process_sheet
 from sheetflow.recognition import RecognitionSettings
 from sheetflow.sheets import ProcessedSheet, Sheet
 from tasks.bench import Bench
@@ -23,9 +23,13 @@ def process(sheet: Sheet, bench: Bench) -> ProcessedSheet:
     processed = process_sheet(
         bench.folders,
         sheet,
+        workers=bench.workers,
         recognition=RecognitionSettings(),
-        max_pixels=bench.settings.max_pixels,
-        max_file_bytes=bench.settings.max_file_bytes,
+        limits=ProcessingLimits(
+            max_pixels=bench.settings.max_pixels,
+            max_file_bytes=bench.settings.max_file_bytes,
+            max_symbols=bench.settings.max_symbols,
+        ),
     )
     bench.tell_ledger(note_processed(bench.folders, processed, flow_run_id=bench.flow_run_id))
     return processed

@@ -18,6 +18,7 @@ from PIL import Image
 from flows.ingest import ingest_sheets
 from sheetflow.files import digest_bytes
 from sheetflow.folders import Folders
+from sheetflow.isolation import IsolatedWorkers
 
 
 @pytest.fixture
@@ -222,3 +223,50 @@ def test_a_file_that_is_still_growing(
     assert "still being written" in went.outcomes["growing.png"].note
     assert path.read_bytes() == data
     assert run(ingest_sheets).states == {"growing.png": "archived"}
+
+
+@pytest.mark.parametrize("fault", ["crash", "hang"])
+def test_a_decoder_that_crashes_or_hangs_costs_one_sheet_its_attempt(
+    run, environment, folders: Folders, several, monkeypatch, fault: str
+) -> None:
+    environment(sheet_timeout_s=5)
+    for index, name in enumerate(("a.png", "bad.png", "c.png")):
+        (folders.inbox / name).write_bytes(several[index][0])
+    real = IsolatedWorkers.run
+
+    def fail_on_bad(self, function, sheet, *arguments):
+        if sheet.name != "bad.png":
+            return real(self, function, sheet, *arguments)
+        return real(self, os.abort) if fault == "crash" else real(self, time.sleep, 600)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IsolatedWorkers, "run", fail_on_bad)
+        went = run(ingest_sheets)
+    assert went.states == {"a.png": "archived", "bad.png": "failed", "c.png": "archived"}
+    assert went.outcomes["bad.png"].error.startswith("bad.png: ")
+    assert (folders.staging / "bad.png").read_bytes() == several[1][0]
+    assert {r.name.split(" [")[0]: r.run_count for r in went.task_runs()}["process bad.png"] == 1
+    assert run(ingest_sheets).states == {"bad.png": "archived"}
+
+
+def test_a_disk_that_is_nearly_full_stops_the_run_before_it_begins(
+    run, environment, folders: Folders, good: bytes
+) -> None:
+    environment(min_free_bytes=1 << 60)
+    went = run(ingest_sheets)
+    assert went.state.is_failed()
+    assert "MiB free" in went.state.message
+    assert (folders.inbox / "good.png").read_bytes() == good
+
+
+def test_an_outage_does_not_fill_the_staging_without_end(
+    run, environment, folders: Folders, several
+) -> None:
+    environment(mongodb_uri="mongodb://127.0.0.1:1/", max_backlog=2, sheets_in_flight=1, retries=0)
+    for index, (data, _) in enumerate(several):
+        (folders.inbox / f"{index}.png").write_bytes(data)
+    went = run(ingest_sheets)
+    assert sorted(went.states.values()) == ["failed", "failed", "waiting", "waiting"]
+    assert len(list(folders.staging.iterdir())) == 2
+    environment()
+    assert set(run(ingest_sheets).states.values()) == {"archived"}

@@ -1,0 +1,84 @@
+"""Work that may crash or hang, in processes of its own: one sheet loses its attempt, not the run.
+
+The C libraries that decode images and codes can abort the whole process on some inputs, and no
+timeout of Python's ends a call into C. So they run in workers that can be ended from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import sys
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import ParamSpec, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from sheetflow.errors import WorkerFailed
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_TASKS_A_WORKER = 500
+"""A worker is replaced after so many sheets, whatever its libraries may have leaked by then."""
+
+
+class IsolatedWorkers:
+    """A few processes that do one thing at a time each; started when first needed.
+
+    Args:
+        count: How many.
+        timeout_s: How long one call may take before its worker is ended.
+        preload: A module that workers are born with, so that a new one is ready at once.
+    """
+
+    def __init__(self, count: int, *, timeout_s: float, preload: str) -> None:
+        self._timeout_s = timeout_s
+        # A server process that has the libraries loaded and no threads forks the workers; forking
+        # this process, with its threads and their locks, would be unsafe.
+        method = "forkserver" if sys.platform == "linux" else "spawn"
+        context = multiprocessing.get_context(method)
+        with contextlib.suppress(AttributeError):
+            context.set_forkserver_preload([preload])
+        self._pool = ProcessPool(max_workers=count, max_tasks=_TASKS_A_WORKER, context=context)
+
+    def run(self, function: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> T:
+        """Call a function in a worker, wait for it and return its value.
+
+        Function, arguments and value travel between processes, so they must be picklable, and
+        should be small.
+
+        Raises:
+            WorkerFailed: The worker crashed, or took longer than it may; it is replaced.
+            Exception: Whatever the function raised.
+        """
+        future = self._pool.schedule(
+            function, args=arguments, kwargs=options, timeout=self._timeout_s
+        )
+        try:
+            value: T = future.result()
+        except FutureTimeoutError as error:
+            raise WorkerFailed(
+                f"reading it took longer than {self._timeout_s:g} s and was ended",
+                cure="The sheet is kept and the next run tries again; if it comes back, scan the "
+                "sheet anew or raise SHEETFLOW_SHEET_TIMEOUT_S",
+            ) from error
+        except ProcessExpired as error:
+            raise WorkerFailed(
+                f"the decoder crashed on it (exit code {error.exitcode})",
+                cure="The sheet is kept and the next run tries again; if it comes back, save the "
+                "sheet in another format, or scan it anew, and report the file",
+            ) from error
+        return value
+
+    def close(self) -> None:
+        """End the workers, at once."""
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves this one untyped
+        self._pool.join()
+
+    def __enter__(self) -> IsolatedWorkers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
