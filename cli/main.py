@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from cli.commands.doctor import doctor
+from cli.commands.force_archive import force_archive
 from cli.commands.ingest import ingest, ingest_one
 from cli.commands.read import read
 from cli.commands.retry import retry
@@ -44,7 +45,7 @@ def sheetflow() -> None:
     """
 
 
-for command in (ingest, ingest_one, read, status, retry, samples, doctor):
+for command in (ingest, ingest_one, read, status, retry, force_archive, samples, doctor):
     sheetflow.add_command(command)
 
 

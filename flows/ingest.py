@@ -20,6 +20,7 @@ from flows.journey import Journey
 from flows.outcomes import Outcome, announce, expect, summary, verdict
 from sheetflow.custody import bring_in, half_archived, staged_files
 from sheetflow.folders import check_room, prepare_folders
+from sheetflow.forced_steps import settle_forced, tell_untold
 from sheetflow.inbox import Waiting, look_into_inbox, waiting_names
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.names import shown_name
@@ -85,6 +86,7 @@ def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
     logging.getLogger("sheetflow").setLevel(logging.INFO)
     settings = load_settings(root=root, on_doubt=on_doubt)
     prepare_folders(settings.folders)
+    settle_forced(settings.folders)
     check_room(settings.folders, min_free_bytes=settings.min_free_bytes)
     workers = IsolatedWorkers(
         settings.sheets_in_flight,
@@ -96,6 +98,7 @@ def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
             # MongoDB is looked for, or started, while the first sheets are staged and processed.
             door.open_in_background()
         yield Bench(settings, door, workers, flow_run.get_id())
+        tell_untold(settings.folders, door.open)
 
 
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:

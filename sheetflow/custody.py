@@ -43,6 +43,7 @@ from sheetflow.names import (
     shown_name,
 )
 from sheetflow.receipts import UploadReceipt
+from sheetflow.releases import ForcedRelease
 from sheetflow.sheets import Sheet, State
 
 logger = logging.getLogger(__name__)
@@ -218,6 +219,36 @@ def archive_sheet(
         ),
     )
     logger.info("%s: archived as %s", sheet.label, shown_name(archived_name))
+    return target
+
+
+def release_sheet(
+    folders: Folders, sheet: Sheet, release: ForcedRelease, *, archived_name: str
+) -> Path:
+    """Move a staged sheet to the archive on a person's order, without proof that it is stored.
+
+    The other way into the archive: it takes an order that names the sheet and the reason, where
+    `archive_sheet` takes a receipt, and neither takes the other's.
+
+    Args:
+        folders: The four places.
+        sheet: The staged sheet; or one that an earlier try has already moved.
+        release: Who, when, why, confirmed; on record already.
+        archived_name: Its name in the archive, on record already.
+
+    Raises:
+        CustodyError: The order is for another sheet.
+        FolderUnavailable: The move cannot be made now; the sheet is still in staging.
+    """
+    if release.sheet_sha256 != sheet.sha256:
+        raise CustodyError(
+            "the order to archive by force is for another sheet",
+            cure="Nothing was moved; name this sheet if it is the one that is meant",
+            sheet=shown_name(sheet.name),
+        )
+    target = folders.archive / archived_name
+    move_file(sheet.path, target, sha256=sheet.sha256)
+    logger.warning("%s: %s", sheet.label, release.note())
     return target
 
 

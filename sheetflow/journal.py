@@ -164,19 +164,23 @@ def whoami() -> str:
     return f"{account}@{socket.gethostname()}"
 
 
+def entry_from_json(value: dict[str, Any]) -> Entry:
+    """Rebuild an entry from its fields as JSON holds them."""
+    return Entry(
+        **{
+            **value,
+            "state": State(value["state"]),
+            "origin": Origin(**value["origin"]) if value["origin"] else None,
+            "counts": Counts(**value["counts"]) if value["counts"] else None,
+            "doubts": tuple(value["doubts"]),
+            "history": tuple(Event(**event) for event in value["history"]),
+        }
+    )
+
+
 def _read(path: Path) -> Entry | None:
     try:
-        value = json.loads(path.read_bytes())
-        return Entry(
-            **{
-                **value,
-                "state": State(value["state"]),
-                "origin": Origin(**value["origin"]) if value["origin"] else None,
-                "counts": Counts(**value["counts"]) if value["counts"] else None,
-                "doubts": tuple(value["doubts"]),
-                "history": tuple(Event(**event) for event in value["history"]),
-            }
-        )
+        return entry_from_json(json.loads(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError):

@@ -12,6 +12,7 @@ from typing import Any
 from sheetflow.errors import CustodyError, FolderUnavailable
 from sheetflow.files import digest_file
 from sheetflow.folders import Folders
+from sheetflow.forced import Phase, forced_records, load_forced
 from sheetflow.journal import Entry, entries, load_entry
 from sheetflow.lookup import answers_to, quarantined_sheets
 from sheetflow.names import names_on_disk, portable_name
@@ -78,6 +79,11 @@ def digests_meant(folders: Folders, wanted: str) -> set[str]:
             for found in quarantined_sheets(folders)
             if found.sha256 and answers_to(wanted, found.names, found.sha256)
         }
+    meant |= {
+        record.sha256
+        for record in forced_records(folders)
+        if answers_to(wanted, (record.before.name, record.archived_name), record.sha256)
+    }
     for place in (folders.inbox, folders.staging, folders.archive, folders.quarantine):
         digest = _digest_of(place / Path(wanted).name)
         meant |= {digest} if digest else set()
@@ -94,12 +100,15 @@ def lives_of(folders: Folders, digests: Iterable[str], documents: Sequence[Docum
     """
     known = {str(document["_id"]): document for document in documents}
     every = sorted({*digests, *known})
-    return [
-        _life(folders, sha256, load_entry(folders, sha256), known.get(sha256)) for sha256 in every
-    ]
+    return [_life(folders, sha256, known.get(sha256)) for sha256 in every]
 
 
-def _life(folders: Folders, sha256: str, entry: Entry | None, document: Document | None) -> Life:
+def _life(folders: Folders, sha256: str, document: Document | None) -> Life:
+    record = load_forced(folders, sha256)
+    in_force = record is not None and record.phase in (Phase.BEGUN, Phase.DONE)
+    entry = load_entry(folders, sha256)
+    if entry is None and record is not None and in_force:
+        entry = record.archived_entry()
     told: dict[str, Any] = dict(document or {})
     if entry is not None:
         told |= _plain(asdict(entry))
@@ -115,7 +124,7 @@ def _life(folders: Folders, sha256: str, entry: Entry | None, document: Document
         doubts=tuple(told.get("doubts") or ()),
         last_error=told.get("last_error"),
         receipt=(document or {}).get("receipt"),
-        forced=(document or {}).get("forced"),
+        forced=record.release.to_json() if record and in_force else told.get("forced"),
         duplicates=tuple((document or {}).get("duplicates") or ()),
         history=_history(entry, document),
         known_to=tuple(

@@ -21,7 +21,19 @@ def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = N
         StoreUnavailable: MongoDB is away.
         StoreRefused: MongoDB refuses.
     """
-    fields: dict[str, Any] = {
+    fields = entry_fields(entry)
+    if receipt is not None:
+        fields["receipt"] = {
+            "confirmed_at": receipt.confirmed_at,
+            "complete": receipt.complete,
+            "pairs": [asdict(line) for line in receipt.lines],
+        }
+    write_fields(store, entry, {"$set": fields})
+
+
+def entry_fields(entry: Entry) -> dict[str, Any]:
+    """Return what the ledger takes over from the journal as it is."""
+    return {
         "name": portable_name(entry.name),
         "state": str(entry.state),
         "attempts": entry.attempts,
@@ -32,22 +44,15 @@ def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = N
         "archived_name": portable_name(entry.archived_name) if entry.archived_name else None,
         "updated_at": datetime.now(UTC),
     }
-    if receipt is not None:
-        fields["receipt"] = {
-            "confirmed_at": receipt.confirmed_at,
-            "complete": receipt.complete,
-            "pairs": [asdict(line) for line in receipt.lines],
-        }
+
+
+def write_fields(store: Store, entry: Entry, update: dict[str, Any]) -> None:
+    """Apply an update to a sheet's ledger document, and add the entry's history to it."""
+    # A set, so that events that are there already are not written again.
+    events = {"history": {"$each": [_event(event) for event in entry.history]}}
+    sets = {**update.get("$addToSet", {}), **events}
     with translated_store_errors():
-        store.sheets.update_one(
-            {"_id": entry.sha256},
-            {
-                "$set": fields,
-                # A set, so that events that are there already are not written again.
-                "$addToSet": {"history": {"$each": [_event(event) for event in entry.history]}},
-            },
-            upsert=True,
-        )
+        store.sheets.update_one({"_id": entry.sha256}, {**update, "$addToSet": sets}, upsert=True)
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,14 @@ class Twin:
 
 
 def archived_twin(store: Store, sha256: str) -> Twin | None:
-    """Return the archived sheet that has these bytes, None if there is none."""
+    """Return the archived sheet that has these bytes, None if there is none.
+
+    A sheet that was archived by force does not count: the same bytes again may be stored by now.
+    """
+    archived = {"_id": sha256, "state": str(State.ARCHIVED)}
+    stored = {"$or": [{"forced": None}, {"receipt.complete": True}]}
     with translated_store_errors():
-        document = store.sheets.find_one(
-            {"_id": sha256, "state": str(State.ARCHIVED)}, {"name": 1, "counts": 1}
-        )
+        document = store.sheets.find_one({**archived, **stored}, {"name": 1, "counts": 1})
     if document is None:
         return None
     counts = document.get("counts")

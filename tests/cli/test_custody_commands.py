@@ -75,3 +75,37 @@ def test_status_of_an_unknown_sheet_is_wrong_usage(sheetflow) -> None:
     done = sheetflow("status", "nothing.png")
     assert done.returncode == 2
     assert "nothing.png: no such sheet is known" in done.stderr
+
+
+def test_force_archive_shows_what_is_lost_and_can_be_undone(
+    sheetflow, folders, staged, database
+) -> None:
+    sheet = staged("mugs.png", b"mugs")
+    refused = sheetflow("force-archive", "--reason", "in a hurry")
+    assert refused.returncode == 2
+    assert "never read" in refused.stderr
+    assert "--yes in a script" in refused.stderr
+    assert sheetflow("force-archive", "--yes").returncode == 2
+    assert sheet.path.exists()
+    done = sheetflow("force-archive", "--reason", "in a hurry", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["state"], told["archived_name"], told["ok"]) == ("archived", "mugs.png", True)
+    assert told["forced"]["reason"] == "in a hurry"
+    assert told["ledger_told"]
+    assert database.sheets.find_one({"_id": sheet.sha256})["forced"]["reason"] == "in a hurry"
+    assert "FORCED" in sheetflow("status", "mugs.png").stdout
+    back = sheetflow("force-archive", "--undo", "mugs.png", "--reason", "no hurry")
+    assert back.returncode == 0, back.stderr
+    assert sheet.path.read_bytes() == b"mugs"
+    assert database.sheets.find_one({"_id": sheet.sha256})["state"] == "staged"
+
+
+def test_force_archive_works_without_mongodb(sheetflow, folders, staged) -> None:
+    staged("mugs.png", b"mugs")
+    away = {"MONGODB_URI": "mongodb://shop:hunter2@127.0.0.1:1/"}
+    done = sheetflow("force-archive", "mugs.png", "--reason", "in a hurry", "--yes", **away)
+    assert done.returncode == 0, done.stderr
+    assert "The ledger will be told by the next run" in done.stdout
+    assert (folders.archive / "mugs.png").exists()
+    assert "hunter2" not in done.stdout + done.stderr
