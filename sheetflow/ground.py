@@ -54,7 +54,7 @@ def find_print(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence
     outside[:_RIM_PX], outside[-_RIM_PX:] = 0, 0
     outside[:, :_RIM_PX], outside[:, -_RIM_PX:] = 0, 0
     for frame in frames:
-        left, top, right, bottom = frame.grown(LINE_REACH_PX + 1).pixel_edges(rgb.shape)
+        left, top, right, bottom = frame.grown(LINE_REACH_PX + 3).pixel_edges(rgb.shape)
         outside[top:bottom, left:right] = 0
     printed = _print_within(rgb, outside, codes, flat_below)
     for frame in frames:

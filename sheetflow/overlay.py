@@ -55,7 +55,7 @@ class _Painter:
         self.canvas = canvas
         self._matrix = scaling(factor)
         self._factor = factor
-        self._line = max(1, round(max(canvas.shape) / 600))
+        self._line = max(2, round(max(canvas.shape) / 600))
 
     def pair(self, pair: Pair) -> None:
         colour = _DOUBTED if pair.doubts else _CERTAIN
@@ -68,7 +68,10 @@ class _Painter:
 
     def outline(self, quad: Quad, colour: Colour, *, thin: bool = False) -> None:
         points = np.round(np.asarray(move_quad(quad, self._matrix))).astype(np.int32)
-        cv2.polylines(self.canvas, [points], True, colour, 1 if thin else self._line, cv2.LINE_AA)
+        if thin:
+            cv2.polylines(self.canvas, [points], True, colour, 1)
+        else:
+            cv2.polylines(self.canvas, [points], True, colour, self._line, cv2.LINE_AA)
 
     def text(self, text: str, centre: Point, colour: Colour) -> None:
         """Write on a white plate in the middle of a thing; OpenCV's font knows ASCII alone."""

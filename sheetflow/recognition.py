@@ -51,6 +51,7 @@ from sheetflow.reading import Discard, Pair, SheetReading, Symbol
 from sheetflow.segmentation import Kind, Region, classify
 
 _LONG_LINE_PX = 90
+_SMALLEST_SHEET_PX = 32
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,22 @@ def read_sheet(
     symbols = decode_symbols(image.luminance, symbologies=settings.symbologies)
     if not symbols:
         symbols = decode_label(image.luminance, symbologies=settings.symbologies)
+    if min(image.size_px) < _SMALLEST_SHEET_PX:
+        return SheetReading(
+            size_px=image.size_px, doubts=("the sheet is too small to show a pair",)
+        )
     page, lines = _straight_page(image, symbols)
     codes = _on_page(symbols, page)
     frames = frames_of_items(find_frames(lines), codes, lines)
     printed = find_print(page.rgb, page.inside, frames, codes)
-    regions = classify(page.rgb, printed, codes)
+    regions = classify(page.rgb, printed, frames, codes)
     grid = _grid(page, frames, codes, regions)
     items, _ = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, settings)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
-        regions = classify(page.rgb, printed, codes)
+        regions = classify(page.rgb, printed, frames, codes)
         items, _ = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     return _reading(image, page, symbols, items, grid, regions, settings)
 

@@ -6,7 +6,7 @@ Pure: arrays in, regions out. Absolute sizes are in pixels of a page 1,400 high 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import cv2
@@ -47,8 +47,13 @@ class Region:
     kind: Kind
 
 
-def classify(rgb: Pixels, printed: Print, codes: Sequence[Box]) -> list[Region]:
-    """Return the connected pieces of print with what each shows; those of codes are left out."""
+def classify(
+    rgb: Pixels, printed: Print, frames: Sequence[Box], codes: Sequence[Box]
+) -> list[Region]:
+    """Return the connected pieces of print with what each shows.
+
+    Those of codes, and the lines of frames, are left out.
+    """
     ink = printed.ink
     joined = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
@@ -63,13 +68,45 @@ def classify(rgb: Pixels, printed: Print, codes: Sequence[Box]) -> list[Region]:
             continue
         if box.area > 0.3 * ink.size and area < 0.4 * box.area:  # the page's rim, or the desk
             continue
+        if _is_outline(box, area, [*frames, *codes]):
+            continue
         kind = Kind.PICTURE
         if _is_text(box, float(strokes[index])):
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
         regions.append(Region(_tightened(box, printed.strength), area, kind))
-    return regions
+    return _with_whole_lines(regions)
+
+
+def _with_whole_lines(regions: Sequence[Region]) -> list[Region]:
+    """Call a piece a text that stands in line with one: a heavy word among the others."""
+    texts = [region.box for region in regions if region.kind is Kind.TEXT]
+    return [
+        replace(region, kind=Kind.TEXT)
+        if region.kind is Kind.PICTURE and any(_is_in_line(region.box, text) for text in texts)
+        else region
+        for region in regions
+    ]
+
+
+def _is_in_line(box: Box, text: Box) -> bool:
+    common = min(box.bottom, text.bottom) - max(box.top, text.top)
+    gap = max(text.left - box.right, box.left - text.right)
+    return (
+        box.height < 1.6 * TEXT_HEIGHT_PX
+        and max(box.height, text.height) < 1.7 * min(box.height, text.height)
+        and common > 0.6 * min(box.height, text.height)
+        and gap < 1.2 * text.height
+    )
+
+
+def _is_outline(box: Box, area: int, held: Sequence[Box]) -> bool:
+    """Tell whether a piece is a mere line around a frame or a code."""
+    is_thin = area < 2.5 * 2 * (box.width + box.height)
+    return is_thin and any(
+        box.contains(other.centre) and other.area > 0.02 * box.area for other in held
+    )
 
 
 def _tightened(box: Box, strength: Grey) -> Box:
