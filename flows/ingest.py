@@ -24,6 +24,7 @@ from sheetflow.forced_steps import settle_forced, tell_untold
 from sheetflow.inbox import Waiting, look_into_inbox, waiting_names
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.names import shown_name
+from sheetflow.reconciling import reconcile
 from sheetflow.settings import OnDoubt, load_settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
@@ -86,6 +87,7 @@ def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
     logging.getLogger("sheetflow").setLevel(logging.INFO)
     settings = load_settings(root=root, on_doubt=on_doubt)
     prepare_folders(settings.folders)
+    reconcile(settings.folders, lease_s=settings.lease_s)
     settle_forced(settings.folders)
     check_room(settings.folders, min_free_bytes=settings.min_free_bytes)
     workers = IsolatedWorkers(

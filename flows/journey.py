@@ -21,6 +21,7 @@ from sheetflow.errors import (
     StoreUnavailable,
 )
 from sheetflow.journal import Entry, load_entry
+from sheetflow.leases import LeaseLost
 from sheetflow.names import shown_name
 from sheetflow.results import discard_result, load_result
 from sheetflow.settings import OnDoubt
@@ -71,7 +72,8 @@ class Journey:
         """
         started = time.perf_counter()
         try:
-            with claimed_sheet(self._bench.folders, path) as sheet:
+            lease_s = self._bench.settings.lease_s
+            with claimed_sheet(self._bench.folders, path, lease_s=lease_s) as sheet:
                 outcome = self._with_outcome(sheet)
         except FileNotFoundError:
             return None
@@ -175,6 +177,9 @@ class Journey:
     def _failed(self, sheet: Sheet, name: str, error: BaseException) -> Outcome:
         bench = self._bench
         message = _told(name, error)
+        if isinstance(error, LeaseLost):
+            # Another run may be writing the journal by now: it is no longer ours to write.
+            return Outcome(name, sheet.sha256, State.FAILED, error=message)
         if isinstance(error, SpoiledResult):
             discard_result(bench.folders, sheet)
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sheetflow.custody import archive_duplicate, archive_sheet
+from sheetflow.custody import archive_duplicate, archive_sheet, plan_duplicate
 from sheetflow.folders import Folders
-from sheetflow.journal import Event, forget_sheet, load_entry, now_iso, whoami
+from sheetflow.journal import Event, forget_sheet, load_entry, whoami
+from sheetflow.leases import check_lease
 from sheetflow.names import shown_name
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State
@@ -35,6 +36,7 @@ def close_sheet(
         StoreUnavailable: The ledger cannot be told now.
     """
     target = archive_sheet(folders, sheet, receipt, flow_run_id=flow_run_id)
+    check_lease(folders, sheet.sha256)
     entry = load_entry(folders, sheet.sha256)
     if entry is not None:
         write_entry(store, entry, receipt=receipt)
@@ -57,13 +59,14 @@ def archive_twin(
     Returns:
         Where the file is now.
     """
-    target = archive_duplicate(folders, sheet)
+    plan = plan_duplicate(folders, sheet)
     note = f"{shown_name(sheet.name)}: the same bytes again, a duplicate of {shown_name(twin)}"
     write_duplicate(
         store,
         sheet.sha256,
         name=sheet.name,
-        archived_name=target.name,
-        event=Event(str(State.ARCHIVED), now_iso(), whoami(), flow_run_id, note),
+        archived_name=plan.archived_name,
+        event=Event(str(State.ARCHIVED), plan.at, whoami(), flow_run_id, note),
     )
-    return target
+    # Last, and by the same plan: killed anywhere before, the next run writes the same once more.
+    return archive_duplicate(folders, sheet)

@@ -7,7 +7,6 @@ at any point the next run finds the file in one of two places and knows which.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -15,26 +14,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sheetflow.errors import CustodyError, SheetBusy, SheetRejected, UsageError
+from sheetflow.errors import CustodyError, NameTaken, SheetRejected, UsageError
 from sheetflow.files import (
     copy_file,
     digest_file,
     free_name,
     move_file,
-    translated_errors,
     unused_name,
     write_file,
 )
 from sheetflow.folders import Folders
 from sheetflow.journal import (
+    Duplicate,
     Entry,
     Origin,
     entries,
     forget_sheet,
+    load_duplicate,
     load_entry,
     now_iso,
+    save_duplicate,
     save_entry,
 )
+from sheetflow.leases import LEASE_S, check_lease, owned, remove_claim
 from sheetflow.names import (
     MAX_NAME_BYTES,
     is_ignored,
@@ -72,36 +74,29 @@ def half_archived(folders: Folders) -> list[Path]:
 
 
 @contextlib.contextmanager
-def claimed_sheet(folders: Folders, path: Path) -> Iterator[Sheet]:
+def claimed_sheet(folders: Folders, path: Path, *, lease_s: float = LEASE_S) -> Iterator[Sheet]:
     """Own the sheet at `path` while the block runs.
 
-    The claim is a lock that the kernel holds on a file named by the sheet's digest, so a dead
-    owner's claim ends with its process, and two files of the same bytes exclude each other.
+    The claim is a lock and a lease on the sheet's digest, see `leases`: a dead owner's claim ends
+    with its process or runs out, and two files of the same bytes exclude each other.
+
+    Args:
+        folders: The four places.
+        path: The file.
+        lease_s: How long other machines wait for us if we fall silent.
 
     Raises:
-        SheetBusy: Another thread, process or (on mounts with locks) machine owns it.
+        SheetBusy: Another thread, process or machine owns it.
         FileNotFoundError: Another run has moved it meanwhile.
         CustodyError: It is not a regular file.
     """
     sheet = Sheet(name=path.name, sha256=digest_file(path), path=path)
-    lock = folders.claims / f"{sheet.sha256}.lock"
-    with translated_errors(lock):
-        descriptor = _locked(lock)
-    try:
-        if descriptor is None:
-            raise SheetBusy(
-                "another run is working on it, or on a file with the same bytes",
-                cure="Nothing to do: a later run takes what is left",
-                sheet=shown_name(sheet.name),
-            )
+    with owned(folders, sheet.sha256, lease_s=lease_s):
         if not os.path.lexists(path):
             raise FileNotFoundError(path)
         yield sheet
         if load_entry(folders, sheet.sha256) is None:
-            lock.unlink(missing_ok=True)  # finished: nothing of the sheet is left to own
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+            remove_claim(folders, sheet.sha256)  # finished: nothing of the sheet is left to own
 
 
 def bring_in(folders: Folders, file: Path) -> Path:
@@ -142,6 +137,7 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
         CustodyError: Another file of the same bytes is staged already and waits there.
         FolderUnavailable: The move cannot be made now; the sheet is still in the inbox.
     """
+    check_lease(folders, sheet.sha256)
     origin = Origin.of(sheet.path)
     entry = load_entry(folders, sheet.sha256)
     if entry is not None and os.path.lexists(folders.staging / entry.staged_name):
@@ -169,6 +165,7 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
 
 def adopt_staged(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = None) -> Entry:
     """Return the journal's entry of a staged sheet, a new one if the journal was lost."""
+    check_lease(folders, sheet.sha256)
     entry = load_entry(folders, sheet.sha256)
     if entry is None:
         entry = Entry(sheet.sha256, sheet.name, State.WAITING, sheet.name).moved_on(
@@ -205,20 +202,15 @@ def archive_sheet(
             cure="Nothing was moved; run again, and report this as a bug if it comes back",
             sheet=shown_name(sheet.name),
         )
+    check_lease(folders, sheet.sha256)
     entry = load_entry(folders, sheet.sha256) or adopt_staged(folders, sheet)
-    archived_name = entry.archived_name or free_name(
-        folders.archive, entry.name, sha256=sheet.sha256
-    )
-    save_entry(folders, replace(entry, archived_name=archived_name))
-    target = folders.archive / archived_name
-    move_file(folders.staging / entry.staged_name, target, sha256=sheet.sha256)
+    entry = _moved_to_archive(folders, entry)
     save_entry(
         folders,
-        replace(entry, archived_name=archived_name, last_error=None).moved_on(
-            State.ARCHIVED, flow_run_id=flow_run_id
-        ),
+        replace(entry, last_error=None).moved_on(State.ARCHIVED, flow_run_id=flow_run_id),
     )
-    logger.info("%s: archived as %s", sheet.label, shown_name(archived_name))
+    target = folders.archive / (entry.archived_name or entry.name)
+    logger.info("%s: archived as %s", sheet.label, shown_name(target.name))
     return target
 
 
@@ -252,13 +244,31 @@ def release_sheet(
     return target
 
 
+def plan_duplicate(folders: Folders, sheet: Sheet) -> Duplicate:
+    """Write down under which name a duplicate will be archived, and return that; once a file.
+
+    Without it a move that was killed between the copy and the removal would be begun again under
+    another unused name, and the archive would have the file twice.
+    """
+    origin = Origin.of(sheet.path)
+    plan = load_duplicate(folders, sheet.sha256)
+    if plan is not None and plan.origin == origin:
+        target = folders.archive / plan.archived_name
+        if not os.path.lexists(target) or digest_file(target) == sheet.sha256:
+            return plan
+    plan = Duplicate(origin, unused_name(folders.archive, sheet.name), now_iso())
+    save_duplicate(folders, sheet.sha256, plan)
+    return plan
+
+
 def archive_duplicate(folders: Folders, sheet: Sheet) -> Path:
     """Move a file whose bytes are archived and stored already to the archive, under its own name.
 
     Returns:
         Where it is now.
     """
-    target = folders.archive / unused_name(folders.archive, sheet.name)
+    check_lease(folders, sheet.sha256)
+    target = folders.archive / plan_duplicate(folders, sheet).archived_name
     move_file(sheet.path, target, sha256=sheet.sha256)
     forget_sheet(folders, sheet.sha256)
     logger.info("%s: a duplicate, archived as %s", sheet.label, shown_name(target.name))
@@ -273,9 +283,13 @@ def quarantine_sheet(
     Returns:
         Where it is now; the reason is in a file of that name with `.json` after it.
     """
+    check_lease(folders, sheet.sha256)
     entry = load_entry(folders, sheet.sha256)
     original = entry.name if entry is not None else sheet.name
-    target = folders.quarantine / _quarantine_name(folders, sheet, original)
+    target = folders.quarantine / _quarantine_name(folders, sheet, original, entry)
+    if entry is not None:
+        entry = replace(entry, quarantined_name=target.name)
+        save_entry(folders, entry)
     reason = {
         "name": portable_name(original),
         "sha256": sheet.sha256,
@@ -285,7 +299,8 @@ def quarantine_sheet(
         "flow_run_id": flow_run_id,
     }
     # The reason first: a file in quarantine that nobody can explain must not exist.
-    write_file(reason_file(target), (json.dumps(reason, indent=2) + "\n").encode())
+    data = (json.dumps(reason, indent=2) + "\n").encode()
+    write_file(reason_file(target), data, mark=sheet.sha256)
     move_file(sheet.path, target, sha256=sheet.sha256)
     if entry is not None:
         save_entry(
@@ -321,23 +336,30 @@ def _named(folders: Folders, name: str) -> Path | None:
     return None
 
 
-def _locked(lock: Path) -> int | None:
-    while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _moved_to_archive(folders: Folders, entry: Entry) -> Entry:
+    for last_try in (False, False, True):
+        # The name that an earlier try wrote down, unless another sheet has taken it since.
+        wanted = entry.archived_name or entry.name
+        name = free_name(folders.archive, wanted, sha256=entry.sha256)
+        entry = replace(entry, archived_name=name)
+        save_entry(folders, entry)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        # The owner before us may have removed the file after we opened it: then a third party
-        # could lock a new one of that name, and two would own the sheet.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(lock.stat(), os.fstat(descriptor)):
-                return descriptor
-        os.close(descriptor)
+            move_file(
+                folders.staging / entry.staged_name, folders.archive / name, sha256=entry.sha256
+            )
+        except NameTaken:
+            # Two sheets of one name are archived at once, and the other one was quicker.
+            if last_try:
+                raise
+        else:
+            break
+    return entry
 
 
-def _quarantine_name(folders: Folders, sheet: Sheet, name: str) -> str:
+def _quarantine_name(folders: Folders, sheet: Sheet, name: str, entry: Entry | None) -> str:
+    planned = entry.quarantined_name if entry is not None else None
+    if planned is not None and _is_free_or_same(folders.quarantine / planned, sheet):
+        return planned  # an earlier try was killed, perhaps between the copy and the removal
     # Room for ".json"; an overlong name gives way to the digest.
     if len(os.fsencode(name)) > MAX_NAME_BYTES - len(".json"):
         name = f"{sheet.sha256}{Path(name).suffix[:16]}"
@@ -345,6 +367,10 @@ def _quarantine_name(folders: Folders, sheet: Sheet, name: str) -> str:
     while not _is_free_or_ours(folders.quarantine / candidate, sheet):
         candidate, number = name_with_mark(name, str(number)), number + 1
     return candidate
+
+
+def _is_free_or_same(target: Path, sheet: Sheet) -> bool:
+    return not os.path.lexists(target) or digest_file(target) == sheet.sha256
 
 
 def _is_free_or_ours(target: Path, sheet: Sheet) -> bool:

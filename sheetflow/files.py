@@ -20,6 +20,9 @@ from pathlib import Path
 from sheetflow.errors import CustodyError, DigestMismatch, FolderUnavailable, NameTaken
 from sheetflow.names import name_with_mark, shown_name
 
+HALF = ".sheetflow.part"
+"""Ends the name of every file of ours that may be half written; the name begins with a dot."""
+
 _CHUNK_BYTES = 1 << 20
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 
@@ -72,9 +75,17 @@ def open_regular(path: Path) -> Iterator[int]:
             os.close(descriptor)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path`; a crash leaves the old file, or the new one, and never half."""
-    temporary = path.with_name(f".{path.name[:64]}.{os.getpid()}.{threading.get_ident()}.part")
+def write_file(path: Path, data: bytes, *, mark: str = "") -> None:
+    """Write `data` to `path`; a crash leaves the old file, or the new one, and never half.
+
+    Args:
+        path: The file; its folder exists.
+        data: All of its bytes.
+        mark: What a half-written file's name shall begin with, so that it can be told whose it is.
+    """
+    # Counted in bytes, a long name of ours beside a long name of a person's would be too long.
+    whose = mark or digest_bytes(os.fsencode(path.name))[:16]
+    temporary = path.with_name(f".{whose}.{os.getpid()}.{threading.get_ident()}{HALF}")
     with translated_errors(path):
         try:
             with temporary.open("wb") as file:
@@ -249,7 +260,7 @@ def _rename_without_replacing(source: Path, target: Path) -> None:
 
 def _copy_without_replacing(source: Path, target: Path, *, sha256: str) -> None:
     # One name for each sheet: a half copy that a crash left behind is written over by the next try.
-    part = target.with_name(f".{sha256}.sheetflow.part")
+    part = target.with_name(f".{sha256}{HALF}")
     part.unlink(missing_ok=True)
     try:
         with open_regular(source) as descriptor, part.open("xb") as copy:

@@ -7,6 +7,7 @@ One folder a sheet, named by its digest; the entry appears whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import shutil
@@ -22,7 +23,11 @@ from sheetflow.files import write_file
 from sheetflow.folders import Folders
 from sheetflow.sheets import Counts, State
 
+GONE = ".gone"
+"""Ends the name of a work folder that is being removed."""
+
 _ENTRY = "sheet.json"
+_DUPLICATE = "duplicate.json"
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Entry:
         staged_name: Its name in staging, another one where two sheets have the same name.
         origin: The file in the inbox that it came from.
         archived_name: Its name in the archive, from the moment when it is about to go there.
+        quarantined_name: Its name in quarantine, likewise.
         attempts: How many runs have worked on it.
         counts: What was found on it, once it was processed.
         doubts: Why a person should look at it.
@@ -84,6 +90,7 @@ class Entry:
     staged_name: str
     origin: Origin | None = None
     archived_name: str | None = None
+    quarantined_name: str | None = None
     attempts: int = 0
     counts: Counts | None = None
     doubts: tuple[str, ...] = ()
@@ -128,15 +135,45 @@ def save_entry(folders: Folders, entry: Entry) -> None:
 
 def forget_sheet(folders: Folders, sha256: str) -> None:
     """Remove a sheet's entry and work products, once the ledger has its story."""
+    # All at once, by a rename: killed in the midst of removing them one by one, the entry would
+    # stand there with half of the crops that it promises. What a kill leaves under the other name
+    # is removed at the next start.
+    gone = folders.work / f".{sha256}{GONE}"
+    shutil.rmtree(gone, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        work_folder(folders, sha256).rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A file whose bytes are archived already, on its way to the archive.
+
+    Attributes:
+        origin: The very file.
+        archived_name: The name that it gets in the archive.
+        at: When that was decided, UTC, ISO 8601; the ledger's event has the same time.
+    """
+
+    origin: Origin
+    archived_name: str
+    at: str
+
+
+def load_duplicate(folders: Folders, sha256: str) -> Duplicate | None:
+    """Return the duplicate of a sheet that is being archived, None if there is none."""
+    try:
+        value = json.loads((work_folder(folders, sha256) / _DUPLICATE).read_bytes())
+        return Duplicate(**{**value, "origin": Origin(**value["origin"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def save_duplicate(folders: Folders, sha256: str, duplicate: Duplicate) -> None:
+    """Write down that a duplicate is about to be archived; `forget_sheet` removes it."""
     folder = work_folder(folders, sha256)
-    # The entry goes last: without it the rest would be rubbish that nobody can name.
-    for child in sorted(folder.glob("*"), key=lambda path: path.name == _ENTRY):
-        if child.is_dir():
-            shutil.rmtree(child)
-        else:
-            child.unlink(missing_ok=True)
-    if folder.exists():
-        folder.rmdir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(folder / _DUPLICATE, json.dumps(asdict(duplicate)).encode())
 
 
 def entries(folders: Folders) -> Iterator[Entry]:
@@ -144,7 +181,7 @@ def entries(folders: Folders) -> Iterator[Entry]:
     if not folders.work.is_dir():
         return
     for folder in sorted(folders.work.iterdir()):
-        entry = _read(folder / _ENTRY)
+        entry = _read(folder / _ENTRY) if not folder.name.startswith(".") else None
         if entry is not None:
             yield entry
 

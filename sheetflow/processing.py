@@ -12,6 +12,7 @@ from sheetflow.folders import Folders
 from sheetflow.images import load_image
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.journal import Entry, load_entry, save_entry
+from sheetflow.leases import check_lease
 from sheetflow.names import shown_name
 from sheetflow.reading import SheetReading
 from sheetflow.recognition import RecognitionSettings, read_sheet
@@ -115,6 +116,7 @@ def note_processed(
     folders: Folders, processed: ProcessedSheet, *, flow_run_id: str | None = None
 ) -> Entry | None:
     """Write into the journal what processing gave: ready for its upload, or for a person."""
+    check_lease(folders, processed.sheet.sha256)
     entry = load_entry(folders, processed.sheet.sha256)
     if entry is None:
         return None

@@ -98,7 +98,10 @@ def _draft(
     processed: ProcessedSheet, index: int, pair: Pair, crop: CropFile, flow_run_id: str | None
 ) -> Draft:
     sheet = processed.sheet
-    image_bytes = read_file(crop.path)
+    try:
+        image_bytes = read_file(crop.path)
+    except FileNotFoundError:
+        image_bytes = b""  # removed by someone since the results were looked for
     if digest_bytes(image_bytes) != crop.sha256:
         raise SpoiledResult(
             f"the kept crop {crop.path.name} is not what was written",

@@ -55,9 +55,12 @@ def load_result(folders: Folders, sheet: Sheet) -> ProcessedSheet | None:
     try:
         value = json.loads((folder / _READING).read_text())
         reading = SheetReading.from_json(value["reading"])
-        return ProcessedSheet(sheet, reading, _crop_files(folder, value["crops"]))
+        crops = _crop_files(folder, value["crops"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never made, or spoiled by a power cut: it is made again
+    # A crop that is gone would be found out by the upload, one attempt too late.
+    whole = len(crops) == len(reading.pairs) and all(crop.path.is_file() for crop in crops)
+    return ProcessedSheet(sheet, reading, crops) if whole else None
 
 
 def discard_result(folders: Folders, sheet: Sheet) -> None:

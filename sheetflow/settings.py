@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sheetflow.errors import ConfigurationError
 from sheetflow.folders import Folders
+from sheetflow.leases import LEASE_S
 
 
 class OnDoubt(StrEnum):
@@ -89,6 +90,11 @@ class Settings(BaseSettings):
     sheets_in_flight: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: max(2, os.cpu_count() or 1),
         description="How many sheets are worked on side by side. Default: one for each core.",
+    )
+    lease_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=LEASE_S,
+        description="How long a sheet stays with a machine that shares the folders and has fallen "
+        "silent, before another takes it over.",
     )
     retries: Annotated[int, Field(ge=0, le=20)] = Field(
         default=4, description="How often a step is tried again when the world is at fault."

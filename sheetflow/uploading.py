@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sheetflow.folders import Folders
 from sheetflow.journal import load_entry, save_entry
+from sheetflow.leases import check_lease
 from sheetflow.reading import Pair
 from sheetflow.receipts import UploadReceipt
 from sheetflow.records import drafts_of
@@ -45,9 +46,11 @@ def store_pairs(
         StoreRefused: MongoDB refuses.
         SpoiledResult: The kept crops are spoiled; process the sheet again.
     """
+    check_lease(folders, processed.sheet.sha256)
     drafts = drafts_of(processed, pairs, flow_run_id=flow_run_id)
     upload_sheet(store, processed, drafts)
     receipt = confirm_upload(store, processed, drafts)
+    check_lease(folders, processed.sheet.sha256)
     entry = load_entry(folders, processed.sheet.sha256)
     if entry is not None:
         # The certain pairs of a sheet in doubt are stored, and the sheet waits on.

@@ -99,7 +99,7 @@ def learn(stage: Stage, players: Cast) -> None:
         run = stage.run()
         if run.status != 0:
             raise RuntimeError(
-                f"undisturbed, the run ended {run.status}: {run.answer} {run.errors}"
+                f"undisturbed, the run ended {run.status}: {_errors(run)} {run.errors[:800]}"
             )
     stage.learn(players.good)
     problems = check_settled(stage.scene)
@@ -176,7 +176,9 @@ def play_round(stage: Stage, players: Cast, dice: random.Random, tally: Tally) -
     """Play one round: a scene, some kills at doors drawn by lot, a whole run, the checks."""
     scene = dice.choice(list(SCENES))
     apart = dice.choice(APART)
-    more = {"inline_bytes": 2000} if dice.random() < 0.2 else {}
+    more: dict[str, object] = {"inline_bytes": 2000} if dice.random() < 0.2 else {}
+    if dice.random() < 0.04:
+        more["real_workers"] = True
     stage.clear(apart=apart)
     SCENES[scene](stage, players, dice)
     label = f"{scene}{', other disk: ' + '+'.join(apart) if apart else ''}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,11 +144,18 @@ class Stage:
 @contextlib.contextmanager
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
     """Run a MongoDB and a Prefect server; yield their addresses, (MongoDB, Prefect)."""
-    from deployments.server import prefect_server
+    from deployments.local_server import PrefectServer
+    from sheetflow.companions import Companion
     from sheetflow.mongod import embedded_mongod
 
+    class OfItsOwn(PrefectServer):
+        """On a port that no other harness, test session or person begins with."""
+
+        def first_port(self, folder: Path) -> int:
+            return 26200 + zlib.crc32(str(folder).encode()) % 800
+
     with (
-        prefect_server(folder / "prefect").joining() as api,
+        Companion(folder / "prefect", OfItsOwn()).joining() as api,
         embedded_mongod(folder / "mongod").joined() as uri,
     ):
         yield uri, api.address()
