@@ -123,14 +123,16 @@ def _pairs_of(
 def _fitness(anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis) -> float:
     """Return how well a grid explains a page, in cells.
 
-    Cells that hold a code and a picture count for it; cells with one of them alone, codes that
-    share a cell, that borders cut or that have none, and pictures outside count against it. Of
-    equals, the one is preferred whose codes are nearer to their pictures.
+    Cells that hold a code and a picture count for it. Against it count cells with one of them or
+    none, codes or pictures that share a cell, that borders cut or that have no cell, and uneven
+    cells. Of equals, the one is preferred whose codes are nearer to their pictures.
     """
     coded, shown = _places(anchors, columns, rows), _places(pictures, columns, rows)
     with_code, with_picture = set(coded) - {None}, set(shown) - {None}
     whole = with_code & with_picture
-    crowded = len(anchors) - len(with_code) - 0.25 * coded.count(None)
+    outside = coded.count(None)
+    crowded = len(anchors) - outside - len(with_code)
+    empty = columns.count * rows.count - len(with_code | with_picture)
     split = sum(
         columns.index(box.left + 1) != columns.index(box.right - 1)
         or rows.index(box.top + 1) != rows.index(box.bottom - 1)
@@ -139,7 +141,10 @@ def _fitness(anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, row
     return (
         len(whole)
         - 0.4 * len(with_code ^ with_picture)
-        - 0.4 * crowded
+        - crowded
+        - 0.3 * outside
+        - 0.15 * empty
+        - 0.25 * (len(pictures) - shown.count(None) - len(with_picture))
         - _irregularity(columns)
         - _irregularity(rows)
         - 0.25 * shown.count(None)

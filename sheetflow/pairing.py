@@ -23,6 +23,7 @@ from sheetflow.layout import Cell
 from sheetflow.segmentation import Kind, Region
 
 _OUT_OF_PLACE_PX = 30.0
+_TOUCH_PX = 6.0
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def _item(
         )
         label = codes[code] if code is not None else expected
         parts = [part for part in parts if _is_on_picture_side(part.box, label, layout)]
+        # A caption that blurs into the code reaches across its edge; pictures stay clear of it.
+        parts = [part for part in parts if _is_clear_of(part.box, label, layout)] or parts
     picture = union_of(part.box for part in _without_specks(parts)) if parts else None
     placeholders = [
         region.box
@@ -232,6 +235,16 @@ def _is_on_picture_side(part: Box, label: Box, layout: Layout) -> bool:
         "above": y > label.bottom,
         "right": x < label.left,
         "left": x > label.right,
+    }[layout.side]
+
+
+def _is_clear_of(part: Box, label: Box, layout: Layout) -> bool:
+    """Tell whether a part ends before the code begins."""
+    return {
+        "below": part.bottom < label.top + _TOUCH_PX,
+        "above": part.top > label.bottom - _TOUCH_PX,
+        "right": part.right < label.left + _TOUCH_PX,
+        "left": part.left > label.right - _TOUCH_PX,
     }[layout.side]
 
 
