@@ -11,7 +11,7 @@ from typing import Any
 from prefect import Task
 
 from flows.outcomes import Outcome
-from sheetflow.custody import adopt_staged, claimed_sheet, record_failure
+from sheetflow.custody import adopt_staged, claimed_sheet, record_failure, staged_twin
 from sheetflow.errors import (
     ConfigurationError,
     SheetBusy,
@@ -101,6 +101,12 @@ class Journey:
             twin = self._archived_twin(sheet, wait=False)
             if twin is not None:
                 return self._duplicate(sheet, name, twin)
+            staged = staged_twin(bench.folders, sheet)
+            if staged is not None:
+                # Not a failure: once that one is done, in this run or a later one, this one is its
+                # duplicate. Killed runs leave one of two staged, and the other may come first here.
+                note = f"the same bytes are in work already, as {shown_name(staged)}"
+                return Outcome(sheet.name, sheet.sha256, State.WAITING, busy=True, note=note)
             if bench.backlog_full:
                 return Outcome(name, sheet.sha256, State.WAITING, note=_BACKLOG)
             sheet = self._run(stage, sheet, bench)

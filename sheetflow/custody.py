@@ -36,7 +36,8 @@ from sheetflow.journal import (
     save_duplicate,
     save_entry,
 )
-from sheetflow.leases import LEASE_S, check_lease, owned, remove_claim
+from sheetflow.lease_files import LEASE_S
+from sheetflow.leases import check_lease, owned, remove_claim
 from sheetflow.names import (
     MAX_NAME_BYTES,
     is_ignored,
@@ -161,6 +162,14 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
     save_entry(folders, entry.moved_on(State.STAGED, flow_run_id=flow_run_id))
     logger.info("%s: staged", sheet.label)
     return Sheet(staged_name, sheet.sha256, target)
+
+
+def staged_twin(folders: Folders, sheet: Sheet) -> str | None:
+    """Return the name in staging of another file with the bytes of this one, which waits."""
+    entry = load_entry(folders, sheet.sha256)
+    if entry is None or not os.path.lexists(folders.staging / entry.staged_name):
+        return None
+    return None if entry.origin == Origin.of(sheet.path) else entry.staged_name
 
 
 def adopt_staged(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = None) -> Entry:

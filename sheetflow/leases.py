@@ -5,72 +5,34 @@ ends with its process, settles who is who on one machine, at once. A lease, the 
 `claims/<sha256>.lease`, settles it between machines, where the mount may not pass locks on: it
 names its owner, a heartbeat keeps its time fresh, and others take it over only once it has run out.
 
-A lease appears whole under a name that must not exist yet (a hard link), and is renewed through the
-open file: once another owner has moved it away, a late heartbeat touches what nobody looks at. Ages
-are told by the clock of the mount, by which both files got their times, never by two machines' own.
+A lease is renewed through the open file: once another owner has moved it away, a late heartbeat
+touches what nobody looks at any more. How the files come and go is in `lease_files`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import json
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
-from sheetflow.errors import CustodyError, SheetBusy
+from sheetflow.errors import CustodyError
 from sheetflow.files import translated_errors
 from sheetflow.folders import Folders
+from sheetflow.lease_files import LEASE_S, Owner, lock_claim, take_lease
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 60.0
-"""How long a lease lasts without a heartbeat, unless the settings say otherwise."""
-
 _BEATS = 4
 _SAFE_PART = 0.8  # an owner gives up before others may begin, by what clocks and mounts may err
-_TRIES = 5
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 
 
 class LeaseLost(CustodyError):
     """This process no longer owns the sheet: it was held up for longer than its lease."""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Who holds a lease.
-
-    Attributes:
-        host: The machine's name, for people.
-        boot_id: The kernel's id of this boot, which tells machines and reboots apart.
-        pid: The process.
-        since: When it took the lease, seconds since 1970 by its own clock, for people.
-        lease_s: How long its lease lasts without a heartbeat.
-        token: Random: tells this lease from every other one.
-    """
-
-    host: str
-    boot_id: str
-    pid: int
-    since: float
-    lease_s: float
-    token: str
-
-    @classmethod
-    def now(cls, lease_s: float) -> Owner:
-        """Return this process, with a new token."""
-        return cls(socket.gethostname(), boot_id(), os.getpid(), time.time(), lease_s, uuid4().hex)
 
 
 @dataclass
@@ -197,10 +159,12 @@ def owned(folders: Folders, sha256: str, *, lease_s: float = LEASE_S) -> Iterato
     """
     lock_path = folders.claims / f"{sha256}.lock"
     with translated_errors(lock_path):
-        lock, locked = _locked(lock_path)
+        lock, locked = lock_claim(lock_path)
     try:
-        with translated_errors(lock_path):
-            lease = _taken(folders.claims / f"{sha256}.lease", lease_s, locked=locked)
+        path, before_s = folders.claims / f"{sha256}.lease", _clock_s()
+        with translated_errors(path):
+            owner, descriptor = take_lease(path, lease_s, locked=locked)
+        lease = Lease(path, owner, descriptor, before_s)
         _heart.add(lease)
         try:
             yield lease
@@ -227,157 +191,6 @@ def check_lease(folders: Folders, sha256: str) -> None:
 def remove_claim(folders: Folders, sha256: str) -> None:
     """Remove the lock file of a sheet of which nothing is left to own; its owner calls this."""
     (folders.claims / f"{sha256}.lock").unlink(missing_ok=True)
-
-
-@cache
-def boot_id() -> str:
-    """Return what tells this kernel, since its start, from every other machine."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        # Not Linux: the lock decides on this machine all the same, and leases run out.
-        return f"{socket.gethostname()}-unknown"
-
-
-def _locked(path: Path) -> tuple[int, bool]:
-    """Lock the claim's file; return it, and whether the mount has locks at all."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            _flock(descriptor)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise _busy() from error
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                return descriptor, False
-            os.close(descriptor)
-            raise
-        # The owner before us may have removed the file after we opened it: then a third party
-        # could lock a new one of that name, and two would own the sheet.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(path.stat(), os.fstat(descriptor)):
-                return descriptor, True
-        os.close(descriptor)
-
-
-def _flock(descriptor: int) -> None:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _taken(path: Path, lease_s: float, *, locked: bool) -> Lease:
-    owner = Owner.now(lease_s)
-    part = path.with_name(f".{path.stem}.{owner.token}.sheetflow.part")
-    before = _clock_s()
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, json.dumps(asdict(owner)).encode())
-        _put_in_place(part, path, descriptor, owner, locked=locked)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    finally:
-        part.unlink(missing_ok=True)
-    return Lease(path, owner, descriptor, before)
-
-
-def _put_in_place(part: Path, path: Path, ours: int, owner: Owner, *, locked: bool) -> None:
-    for _ in range(_TRIES):
-        if _appears(part, path):
-            return
-        _clear_the_way(path, ours, owner, locked=locked)
-    raise _busy()
-
-
-def _appears(part: Path, path: Path) -> bool:
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS or os.path.lexists(path):
-            raise
-        # Without hard links, two that begin in the same instant may both rename; the second one's
-        # file stands, and the first finds out at its next check.
-        part.replace(path)
-    return True
-
-
-def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> None:
-    """Move a lease aside that has run out, or whose owner on this machine is dead."""
-    found = _read(path)
-    if found is None:
-        return  # given back just now
-    token, age_s, theirs = found
-    if not _has_ended(theirs, age_s(ours), owner, locked=locked):
-        raise _busy(theirs)
-    aside = path.with_name(f".{path.stem}.{owner.token}.sheetflow.part.old")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return  # another was quicker
-    moved = _read(aside)
-    if moved is not None and moved[0] != token:
-        # Between our look and our grip another had taken over: that lease lives, so it goes back.
-        # If its owner looked meanwhile it gives up, which costs time and nothing else.
-        with contextlib.suppress(FileExistsError):
-            os.link(aside, path)
-        aside.unlink(missing_ok=True)
-        raise _busy()
-    aside.unlink(missing_ok=True)
-    if theirs is not None:
-        logger.warning(
-            "The lease of %s, process %d, on %s is taken over: its owner is gone",
-            theirs.host,
-            theirs.pid,
-            path.stem[:8],
-        )
-
-
-def _read(path: Path) -> tuple[tuple[int, int, str], _Age, Owner | None] | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        status = os.fstat(descriptor)
-        try:
-            owner = Owner(**json.loads(os.read(descriptor, 4096)))
-        except (ValueError, TypeError):
-            owner = None  # cut off by a power cut; it can only run out
-        token = owner.token if owner else ""
-        return (status.st_dev, status.st_ino, token), _Age(status.st_mtime), owner
-    finally:
-        os.close(descriptor)
-
-
-@dataclass(frozen=True)
-class _Age:
-    """How old a lease is, by the clock of the mount that it is on."""
-
-    mtime_s: float
-
-    def __call__(self, ours: int) -> float:
-        # Our own file's time is set by the same server, now.
-        os.utime(ours)
-        os.fsync(ours)
-        return os.fstat(ours).st_mtime - self.mtime_s
-
-
-def _has_ended(theirs: Owner | None, age_s: float, owner: Owner, *, locked: bool) -> bool:
-    if theirs is None:
-        return age_s > LEASE_S
-    if locked and theirs.boot_id == owner.boot_id:
-        return True  # its lock ended, and the kernel is the same: so did its process
-    return age_s > theirs.lease_s
-
-
-def _busy(owner: Owner | None = None) -> SheetBusy:
-    where = f" ({owner.host}, process {owner.pid})" if owner else ""
-    return SheetBusy(
-        f"another run is working on it, or on a file with the same bytes{where}",
-        cure="Nothing to do: a later run takes what is left",
-    )
 
 
 def _clock_s() -> float:

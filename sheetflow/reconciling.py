@@ -28,7 +28,8 @@ from sheetflow.journal import (
     load_entry,
     work_folder,
 )
-from sheetflow.leases import LEASE_S, owned, remove_claim
+from sheetflow.lease_files import LEASE_S
+from sheetflow.leases import owned, remove_claim
 from sheetflow.names import shown_name
 from sheetflow.sheets import State
 

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sheetflow.errors import ConfigurationError
 from sheetflow.folders import Folders
-from sheetflow.leases import LEASE_S
+from sheetflow.lease_files import LEASE_S
 
 
 class OnDoubt(StrEnum):
@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     )
     settle_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=2.0, description="How long a file's size and times must stand still in the inbox."
+    )
+    done_suffix: Annotated[str, Field(pattern=r"^(\.[^/.\s]+)?$")] = Field(
+        default="",
+        description="If set, for example to `.done`, a sheet is taken only once a file of its name "
+        "with this suffix stands beside it; that file is removed when the sheet is staged.",
     )
     sheets_in_flight: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: max(2, os.cpu_count() or 1),
