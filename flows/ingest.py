@@ -21,7 +21,7 @@ from flows.outcomes import Outcome, announce, expect, summary, verdict
 from sheetflow.custody import bring_in, half_archived, staged_files
 from sheetflow.folders import check_room, prepare_folders
 from sheetflow.forced_steps import settle_forced, tell_untold
-from sheetflow.inbox import Waiting, look_into_inbox, waiting_names
+from sheetflow.inbox import Inbox, Waiting, look_into_inbox, waiting_names
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.names import shown_name
 from sheetflow.reconciling import reconcile
@@ -51,7 +51,7 @@ def ingest_sheets(root: Root = None, on_doubt: Doubt = None) -> RunState[None]:
     """
     with _bench(root, on_doubt) as bench:
         folders = bench.folders
-        inbox = look_into_inbox(folders, settle_s=bench.settings.settle_s)
+        inbox = _look(bench)
         paths = [*half_archived(folders), *staged_files(folders), *inbox.ready]
         outcomes = [*_left(inbox.left), *_travel_all(bench, paths)]
     return _concluded(outcomes)
@@ -73,8 +73,7 @@ def ingest_sheet(
     with _bench(root, on_doubt) as bench:
         path = bring_in(bench.folders, file)
         if path.parent == bench.folders.inbox:
-            settle_s = bench.settings.settle_s
-            inbox = look_into_inbox(bench.folders, settle_s=settle_s, only=path.name)
+            inbox = _look(bench, only=path.name)
             outcomes = [*_left(inbox.left), *_travel_all(bench, list(inbox.ready))]
         else:
             outcomes = _travel_all(bench, [path])
@@ -101,6 +100,13 @@ def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
             door.open_in_background()
         yield Bench(settings, door, workers, flow_run.get_id())
         tell_untold(settings.folders, door.open)
+
+
+def _look(bench: Bench, *, only: str | None = None) -> Inbox:
+    settings = bench.settings
+    return look_into_inbox(
+        bench.folders, settle_s=settings.settle_s, done_suffix=settings.done_suffix, only=only
+    )
 
 
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import signal
 import stat
 import time
 from dataclasses import dataclass
@@ -43,19 +46,28 @@ class _Look:
     inode: int
 
 
-def look_into_inbox(folders: Folders, *, settle_s: float, only: str | None = None) -> Inbox:
+def look_into_inbox(
+    folders: Folders, *, settle_s: float, done_suffix: str = "", only: str | None = None
+) -> Inbox:
     """List the inbox and leave alone what is still being written.
 
     A file has settled if its size and times stand still for `settle_s` seconds while we watch. Its
     age alone would prove nothing: a copy that keeps the original's time looks old from the first
-    byte on, and a network mount's clock need not be ours.
+    byte on, and a network mount's clock need not be ours. Watching needs no file events, so it
+    works on NFS and SMB as well. A file that a program of this machine holds open for writing has
+    not settled either, however long it stands still.
 
     Args:
         folders: Where the inbox is.
         settle_s: How long to watch; the call takes this long if there is anything to watch.
+        done_suffix: If not empty, a file is taken only once another one of its name with this
+            suffix stands beside it, for programs that can say that they are done.
         only: Look at the file of this name alone.
     """
     files, odd = _list(folders.inbox)
+    unmarked: list[Waiting] = []
+    if done_suffix:
+        files, unmarked = _marked_done(files, done_suffix)
     if only is not None:
         files = [path for path in files if path.name == only]
         odd = [waiting for waiting in odd if waiting.path.name == only]
@@ -67,13 +79,13 @@ def look_into_inbox(folders: Folders, *, settle_s: float, only: str | None = Non
         now = _look(path)
         if now is None or look is None:
             continue  # taken away meanwhile, by its owner or by another run
-        if now == look:
+        if now == look and not _is_open_for_writing(path):
             ready.append((look.mtime_ns, path))
         else:
             growing.append(Waiting(path, "it is still being written, so it was left alone"))
     return Inbox(
         ready=tuple(path for _, path in sorted(ready)),
-        left=tuple(sorted(odd + growing, key=lambda waiting: waiting.path.name)),
+        left=tuple(sorted(odd + growing + unmarked, key=lambda waiting: waiting.path.name)),
     )
 
 
@@ -117,6 +129,48 @@ def _list(inbox: Path) -> tuple[list[Path], list[Waiting]]:
                     )
                 )
     return files, odd
+
+
+def done_marker(path: Path, done_suffix: str) -> Path:
+    """Return the path of the file whose presence says that `path` is complete."""
+    return path.with_name(path.name + done_suffix)
+
+
+def _marked_done(files: list[Path], suffix: str) -> tuple[list[Path], list[Waiting]]:
+    names = {path.name for path in files}
+    sheets = [path for path in files if not path.name.endswith(suffix)]
+    done = [path for path in sheets if path.name + suffix in names]
+    waiting = [
+        Waiting(path, f"it waits for its done-file, {path.name}{suffix}")
+        for path in sheets
+        if path.name + suffix not in names
+    ]
+    return done, waiting
+
+
+def _is_open_for_writing(path: Path) -> bool:
+    """Tell whether a process of this machine writes the file, as far as that can be known.
+
+    Linux grants a read lease on a file only while nobody has it open for writing. Network mounts
+    and other systems grant none, or to the file's owner alone; then the watch has to do.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # Whoever opens the file while we hold the lease breaks it: by a signal that would end this
+        # process, were it not one that is ignored by default.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _look(path: Path) -> _Look | None:

@@ -6,6 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from sheetflow.custody import stage_sheet
+from sheetflow.inbox import done_marker
 from sheetflow.journal import load_entry
 from sheetflow.sheets import Sheet
 from tasks.bench import Bench
@@ -21,5 +22,7 @@ from tasks.retries import JITTER, is_transient
 def stage(sheet: Sheet, bench: Bench) -> Sheet:
     """Move a sheet from the inbox to staging."""
     staged = stage_sheet(bench.folders, sheet, flow_run_id=bench.flow_run_id)
+    if bench.settings.done_suffix:
+        done_marker(sheet.path, bench.settings.done_suffix).unlink(missing_ok=True)
     bench.tell_ledger(load_entry(bench.folders, sheet.sha256))
     return staged

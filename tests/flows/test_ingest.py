@@ -266,3 +266,12 @@ def test_a_password_reaches_neither_state_nor_outcome(
         logs = client.read_logs()
     told = went.state.message + went.outcomes["a.png"].error + flow_run.model_dump_json()
     assert secret not in told + "".join(log.message for log in logs)
+
+
+def test_a_done_file_goes_when_its_sheet_is_staged(run, environment, folders, drawn) -> None:
+    environment(done_suffix=".done")
+    (folders.inbox / "a.png").write_bytes(drawn(1)[0])
+    assert run(ingest_sheets).states == {"a.png": "waiting"}
+    (folders.inbox / "a.png.done").touch()
+    assert run(ingest_sheets).states == {"a.png": "archived"}
+    assert list(folders.inbox.iterdir()) == []

@@ -65,3 +65,26 @@ def test_one_file_can_be_asked_for_alone(folders, drop) -> None:
     drop("b.png", b"b")
     inbox = look_into_inbox(folders, settle_s=0, only="b.png")
     assert [path.name for path in inbox.ready] == ["b.png"]
+
+
+def test_a_file_that_is_held_open_for_writing_has_not_settled(folders, drop) -> None:
+    path = drop("paused.png", b"half of it")
+    with path.open("ab"):
+        inbox = look_into_inbox(folders, settle_s=0.05)
+        assert [left.path.name for left in inbox.left] == ["paused.png"]
+    assert look_into_inbox(folders, settle_s=0.05).ready == (path,)
+
+
+def test_a_file_that_is_held_open_for_reading_is_ready(folders, drop) -> None:
+    path = drop("seen.png", b"all of it")
+    with path.open("rb"):
+        assert look_into_inbox(folders, settle_s=0.05).ready == (path,)
+
+
+def test_with_done_files_a_sheet_waits_for_its_own(folders, drop) -> None:
+    first, _ = drop("a.png", b"a"), drop("b.png", b"b")
+    drop("a.png.done", b"")
+    inbox = look_into_inbox(folders, settle_s=0, done_suffix=".done")
+    assert inbox.ready == (first,)
+    assert [(left.path.name, left.cure) for left in inbox.left] == [("b.png", None)]
+    assert "b.png.done" in inbox.left[0].cause
