@@ -5,13 +5,6 @@ find frames and print, find the grid, pair within its cells, look again for code
 and say what a person should check.
 """
 
-# LEAD'S NOTE TO THE RECOGNITION ENGINEER (remove these lines once read): our own sheets
-# (`python -c "from sheetflow.samples.catalogue import draw_samples"`; run /tmp/w/venv/bin/python
-# /tmp/w/set.py and /tmp/w/try.py) come from ANOTHER generator and are clean, all codes decode, yet
-# many are not paired ("the picture has no readable code") and 03-collection.webp was even accepted
-# unflagged with 4 of its 8 pairs. Pairing must generalise: make these 100 % right and unflagged
-# (script/run and the flow tests need it by 19:15), and flag whenever decoded codes are unexplained.
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -47,7 +40,7 @@ from sheetflow.pairing import Item, pair_pictures
 from sheetflow.reading import SheetReading, Symbol
 from sheetflow.segmentation import Kind, Region, classify
 
-# Sheets are read in parallel threads, one core each; OpenCV's own pool would only contend with them.
+# Sheets are read in parallel threads, one core each; OpenCV's own pool would only contend.
 cv2.setNumThreads(1)
 
 _LABEL_MARGIN_PX = 16
