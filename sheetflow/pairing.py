@@ -4,13 +4,6 @@ Pure: cells, codes and regions in, items out. Nothing is ever matched across the
 so a missing code or picture cannot shift its neighbours.
 """
 
-# LEAD'S NOTE TO THE RECOGNITION ENGINEER (remove these lines once read): our own sheets
-# (`python -c "from sheetflow.samples.catalogue import draw_samples"`; run /tmp/w/venv/bin/python
-# /tmp/w/set.py and /tmp/w/try.py) come from ANOTHER generator and are clean, all codes decode, yet
-# many are not paired ("the picture has no readable code") and 03-collection.webp was even accepted
-# unflagged with 4 of its 8 pairs. Pairing must generalise: make these 100 % right and unflagged
-# (script/run and the flow tests need it by 19:15), and flag whenever decoded codes are unexplained.
-
 from __future__ import annotations
 
 from collections.abc import Sequence
