@@ -17,13 +17,17 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.torturing import faults_disks, faults_mongodb
+from benchmarks.torturing.faults import Playground, Trial
 from benchmarks.torturing.kills import Cast, Tally, cast, learn, play_round, sweep
+from benchmarks.torturing.mongods import replica_set, set_uri
 from benchmarks.torturing.stage import Stage, servers, stage
 
 
@@ -44,6 +48,10 @@ def main() -> int:
                 tally = _kill(folder, uri, api_url, options)
                 report["kills"] = _table_of(tally)
                 violations += tally.violations
+            if options.faults:
+                trials = _faults(folder, api_url, options)
+                report["faults"] = _rows_of(trials)
+                violations += [f"{item.name}: {v}" for item in trials for v in item.violations]
     report["seconds"] = round(time.monotonic() - started)
     report["violations"] = violations
     if options.json:
@@ -61,9 +69,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stride", type=int, default=1, help="of the sweep, leave doors out")
     parser.add_argument("--workers", type=int, default=2, help="stages side by side")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--faults", choices=["all", "mongodb", "disks"], help="real faults")
+    parser.add_argument("--door-stride", type=int, default=3, help="of doors that refuse")
     options = parser.parse_args()
-    if not (options.kills or options.sweep):
-        parser.error("nothing to do: give --kills or --sweep")
+    if not (options.kills or options.sweep or options.faults):
+        parser.error("nothing to do: give --kills, --sweep or --faults")
     return options
 
 
@@ -106,6 +116,43 @@ def _sweep(
     for way in ways[number :: options.workers]:
         doors = sweep(set_up, players.plain[0], tally, apart=way, stride=options.stride)
         print(f"sweep: {doors} doors, {len(tally.violations)} violations", file=sys.stderr)
+
+
+def _faults(folder: Path, api_url: str, options: argparse.Namespace) -> list[Trial]:
+    def tell(trial: Trial) -> None:
+        outcome = f"skipped: {trial.skipped}" if trial.skipped else f"exit {trial.status}"
+        print(f"{trial.name}: {outcome}, {trial.seconds:.1f} s", file=sys.stderr, flush=True)
+        for violation in trial.violations:
+            print(f"  VIOLATION {violation}", file=sys.stderr, flush=True)
+
+    trials: list[Trial] = []
+    players = cast()
+    for members in (1, 3):
+        if members == 3 and options.faults == "disks":
+            continue
+        with replica_set(folder / f"set{members}", members) as members_of_set:
+            uri = members_of_set[0].uri if members == 1 else set_uri(members_of_set)
+            with stage(folder, uri, api_url, name=f"faults{members}") as set_up:
+                learn(set_up, players)
+                play = Playground(set_up, players, trials, tell)
+                if members == 3:
+                    faults_mongodb.another_primary(play, members_of_set)
+                    continue
+                if options.faults != "disks":
+                    faults_mongodb.all_of(play, members_of_set[0], folder)
+                if options.faults != "mongodb":
+                    faults_disks.all_of(play, folder, stride=options.door_stride)
+    return trials
+
+
+def _rows_of(trials: Sequence[Trial]) -> dict[str, object]:
+    return {
+        trial.name: f"skipped: {trial.skipped}"
+        if trial.skipped
+        else f"exit {trial.status} after {trial.seconds:.1f} s; "
+        + (f"{len(trial.violations)} VIOLATIONS" if trial.violations else "the next run healed it")
+        for trial in trials
+    }
 
 
 def _table_of(tally: Tally) -> dict[str, object]:

@@ -86,6 +86,11 @@ def check_now(scene: Scene) -> list[str]:
     ]
 
 
+def conserved(scene: Scene) -> list[str]:
+    """Return what was lost, by the folders alone; MongoDB is not asked."""
+    return _conservation(scene, files_found(scene))
+
+
 def check_settled(scene: Scene) -> list[str]:
     """Return what does not hold after a run that was left to finish."""
     found = files_found(scene)

@@ -17,13 +17,13 @@ from benchmarks.torturing.checker import PLACES, Dropped, Scene
 from benchmarks.torturing.sheets import TestSheet
 from benchmarks.torturing.victims import Run, Victims
 
-_NAMES = {
+NAMES = {
     "inbox": "source",
     "staging": "images_sources",
     "archive": "images_old",
     "quarantine": "images_rejected",
 }
-_VARIABLES = {
+VARIABLES = {
     "inbox": "SHEETFLOW_SOURCE_DIR",
     "staging": "SHEETFLOW_STAGING_DIR",
     "archive": "SHEETFLOW_ARCHIVE_DIR",
@@ -80,10 +80,10 @@ class Stage:
             shutil.rmtree(self.elsewhere, ignore_errors=True)
         self.settings = {}
         for place in PLACES:
-            folder = self.root / _NAMES[place]
+            folder = self.root / NAMES[place]
             if place in apart and self.elsewhere is not None:
-                folder = self.elsewhere / _NAMES[place]
-                self.settings[_VARIABLES[place]] = str(folder)
+                folder = self.elsewhere / NAMES[place]
+                self.settings[VARIABLES[place]] = str(folder)
             folder.mkdir(parents=True)
             self.scene.places[place] = folder
         self.scene.dropped = []
