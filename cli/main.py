@@ -12,6 +12,7 @@ from types import FrameType
 
 import click
 
+from cli.commands.audit import audit
 from cli.commands.doctor import doctor
 from cli.commands.force_archive import force_archive
 from cli.commands.ingest import ingest, ingest_one
@@ -45,7 +46,7 @@ def sheetflow() -> None:
     """
 
 
-for command in (ingest, ingest_one, read, status, retry, force_archive, samples, doctor):
+for command in (ingest, ingest_one, read, status, retry, force_archive, audit, samples, doctor):
     sheetflow.add_command(command)
 
 

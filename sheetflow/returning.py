@@ -15,6 +15,7 @@ from sheetflow.custody import reason_file
 from sheetflow.files import free_name, move_file
 from sheetflow.folders import Folders
 from sheetflow.journal import Entry, Origin, save_entry
+from sheetflow.leases import check_lease
 from sheetflow.names import is_ignored, shown_name
 from sheetflow.sheets import Sheet, State
 
@@ -41,8 +42,10 @@ def return_to_inbox(folders: Folders, sheet: Sheet, entry: Entry, *, note: str) 
     name = free_name(folders.inbox, _safe_name(entry.name, sheet.name), sha256=sheet.sha256)
     target = folders.inbox / name
     origin = Origin.of(sheet.path if os.path.lexists(sheet.path) else target)
-    entry = replace(entry, name=name, origin=replace(origin, name=name), last_error=None)
+    origin = replace(origin, name=name)
+    entry = replace(entry, name=name, origin=origin, quarantined_name=None, last_error=None)
     save_entry(folders, entry.moved_on(State.WAITING, note=note))
+    check_lease(folders, sheet.sha256)
     move_file(sheet.path, target, sha256=sheet.sha256)
     reason_file(sheet.path).unlink(missing_ok=True)
     logger.info("%s: back in the inbox as %s", sheet.label, shown_name(name))
@@ -68,9 +71,11 @@ def return_to_staging(
         FolderUnavailable: The move cannot be made now; the sheet is still in the archive.
         DigestMismatch: The archived file has other bytes; nothing was moved.
     """
-    staged_name = free_name(folders.staging, entry.staged_name, sha256=entry.sha256)
+    wanted = _safe_name(entry.staged_name, archived.name)
+    staged_name = free_name(folders.staging, wanted, sha256=entry.sha256)
     entry = replace(entry, staged_name=staged_name, archived_name=None)
     save_entry(folders, entry)
+    check_lease(folders, entry.sha256)
     move_file(archived, folders.staging / staged_name, sha256=entry.sha256)
     entry = entry.moved_on(entry.state, flow_run_id=flow_run_id, note=note)
     save_entry(folders, entry)
@@ -79,6 +84,6 @@ def return_to_staging(
 
 
 def _safe_name(wanted: str, fallback: str) -> str:
-    # The wish may come from a reason file, which anyone can edit: it names a file, never a path.
+    # The wish may come from a reason file or the ledger: it names a file, never a path elsewhere.
     plain = wanted not in ("", ".", "..") and PurePath(wanted).name == wanted
     return wanted if plain and not is_ignored(wanted) and "\0" not in wanted else fallback

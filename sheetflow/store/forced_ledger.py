@@ -26,9 +26,10 @@ def write_forced(store: Store, record: ForcedRecord) -> None:
         )
     if receipt is not None and receipt.get("complete"):
         # The same bytes came again meanwhile and were stored: that is the better news.
-        write_fields(store, entry, {"$set": {"forced": _forced(record)}})
+        write_fields(store, entry.sha256, entry.history, {"$set": {"forced": _forced(record)}})
         return
-    write_fields(store, entry, {"$set": {**entry_fields(entry), "forced": _forced(record)}})
+    fields = {**entry_fields(entry), "forced": _forced(record)}
+    write_fields(store, entry.sha256, entry.history, {"$set": fields})
 
 
 def write_undone(store: Store, record: ForcedRecord, entry: Entry) -> None:
@@ -44,7 +45,8 @@ def write_undone(store: Store, record: ForcedRecord, entry: Entry) -> None:
         undone["undone"] = {**asdict(record.undo), "at": datetime.fromisoformat(record.undo.at)}
     write_fields(
         store,
-        entry,
+        entry.sha256,
+        entry.history,
         {
             "$set": entry_fields(entry),
             "$unset": {"forced": ""},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +29,7 @@ def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = N
             "complete": receipt.complete,
             "pairs": [asdict(line) for line in receipt.lines],
         }
-    write_fields(store, entry, {"$set": fields})
+    write_fields(store, entry.sha256, entry.history, {"$set": fields})
 
 
 def entry_fields(entry: Entry) -> dict[str, Any]:
@@ -46,13 +47,15 @@ def entry_fields(entry: Entry) -> dict[str, Any]:
     }
 
 
-def write_fields(store: Store, entry: Entry, update: dict[str, Any]) -> None:
-    """Apply an update to a sheet's ledger document, and add the entry's history to it."""
+def write_fields(
+    store: Store, sha256: str, history: Sequence[Event], update: dict[str, Any]
+) -> None:
+    """Apply an update to a sheet's ledger document, and add to its history what is new to it."""
     # A set, so that events that are there already are not written again.
-    events = {"history": {"$each": [_event(event) for event in entry.history]}}
+    events = {"history": {"$each": [_event(event) for event in history]}}
     sets = {**update.get("$addToSet", {}), **events}
     with translated_store_errors():
-        store.sheets.update_one({"_id": entry.sha256}, {**update, "$addToSet": sets}, upsert=True)
+        store.sheets.update_one({"_id": sha256}, {**update, "$addToSet": sets}, upsert=True)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,8 @@ def prepare_database(database: Database[dict[str, Any]], collection_name: str) -
             [
                 IndexModel([("code", ASCENDING)], name="code_unique", unique=True),
                 IndexModel([("source_image.sha256", ASCENDING)], name="source_sheet"),
+                # Sparse: only large pictures are in GridFS.
+                IndexModel([("image_file_id", ASCENDING)], name="image_file", sparse=True),
             ]
         )
     except (DuplicateKeyError, OperationFailure) as error:
@@ -131,12 +133,15 @@ def prepare_database(database: Database[dict[str, Any]], collection_name: str) -
                 [("code", ASCENDING), ("revision", ASCENDING)], name="code_revision", unique=True
             ),
             IndexModel([("source_image.sha256", ASCENDING)], name="source_sheet"),
+            IndexModel([("image_file_id", ASCENDING)], name="image_file", sparse=True),
         ]
     )
     database[SHEETS].create_indexes(
         [
             IndexModel([("state", ASCENDING), ("updated_at", DESCENDING)], name="state"),
             IndexModel([("name", ASCENDING)], name="name"),
+            IndexModel([("archived_name", ASCENDING)], name="archived_name"),
+            IndexModel([("duplicates.archived_name", ASCENDING)], name="duplicate_name"),
         ]
     )
 

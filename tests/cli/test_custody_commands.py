@@ -109,3 +109,34 @@ def test_force_archive_works_without_mongodb(sheetflow, folders, staged) -> None
     assert "The ledger will be told by the next run" in done.stdout
     assert (folders.archive / "mugs.png").exists()
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_audit_finds_mends_and_prints_the_documented_json(sheetflow, folders, staged) -> None:
+    (folders.quarantine / "letter.png").write_bytes(b"dear sir")
+    staged("mugs.png", b"mugs")
+    done = sheetflow("audit", "--json", "--sample", "5%")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert set(told) == {"ok", "checked", "problems"}
+    assert told["checked"]["staged_files"] == 1
+    kinds = {problem["kind"]: problem for problem in told["problems"]}
+    assert set(kinds) == {"missing_reason", "missing_ledger_entry"}
+    assert set(kinds["missing_reason"]) == {"kind", "sheet", "detail", "cure"}
+    mended = sheetflow("audit", "--repair", "--json")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    repaired = json.loads(mended.stdout)["repaired"]
+    assert {item["kind"] for item in repaired} == {"missing_reason", "missing_ledger_entry"}
+    assert set(repaired[0]) == {"kind", "sheet", "what"}
+    shown = sheetflow("audit")
+    assert shown.returncode == 0
+    assert "All is well." in shown.stdout
+
+
+def test_audit_without_mongodb_says_so_and_ends_1(sheetflow, folders) -> None:
+    away = {"MONGODB_URI": "mongodb://shop:hunter2@127.0.0.1:1/"}
+    done = sheetflow("audit", **away)
+    assert done.returncode == 1
+    assert "mongodb_away" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+    assert sheetflow("audit", "--sample", "much").returncode == 2
+    assert sheetflow("audit", "--sample", "0").returncode == 2

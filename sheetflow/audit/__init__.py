@@ -1,0 +1,1 @@
+"""The audit: folders, journal, ledger, records and GridFS held against each other."""
