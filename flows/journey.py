@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -75,8 +76,11 @@ class Journey:
             lease_s = self._bench.settings.lease_s
             with claimed_sheet(self._bench.folders, path, lease_s=lease_s) as sheet:
                 outcome = self._with_outcome(sheet)
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as error:
+            if not os.path.lexists(path):
+                return None
+            # Not the sheet is gone, but a folder of ours: that must not look like success.
+            outcome = Outcome(path.name, None, State.FAILED, error=_told(path.name, error))
         except SheetBusy as error:
             outcome = Outcome(path.name, None, State.WAITING, busy=True, note=str(error))
         except SheetflowError as error:

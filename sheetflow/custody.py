@@ -139,8 +139,10 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
         FolderUnavailable: The move cannot be made now; the sheet is still in the inbox.
     """
     check_lease(folders, sheet.sha256)
-    origin = Origin.of(sheet.path)
     entry = load_entry(folders, sheet.sha256)
+    if entry is not None and not os.path.lexists(sheet.path):
+        return _staged_already(folders, sheet, entry, flow_run_id=flow_run_id)
+    origin = Origin.of(sheet.path)
     if entry is not None and os.path.lexists(folders.staging / entry.staged_name):
         if entry.origin != origin:
             raise CustodyError(
@@ -162,6 +164,18 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
     save_entry(folders, entry.moved_on(State.STAGED, flow_run_id=flow_run_id))
     logger.info("%s: staged", sheet.label)
     return Sheet(staged_name, sheet.sha256, target)
+
+
+def _staged_already(
+    folders: Folders, sheet: Sheet, entry: Entry, *, flow_run_id: str | None
+) -> Sheet:
+    """Finish an earlier try of this step that moved the file and could not write so."""
+    target = folders.staging / entry.staged_name
+    if digest_file(target) != sheet.sha256:
+        raise FileNotFoundError(sheet.path)
+    if entry.state is State.WAITING:
+        save_entry(folders, entry.moved_on(State.STAGED, flow_run_id=flow_run_id))
+    return Sheet(entry.staged_name, sheet.sha256, target)
 
 
 def staged_twin(folders: Folders, sheet: Sheet) -> str | None:
@@ -259,8 +273,10 @@ def plan_duplicate(folders: Folders, sheet: Sheet) -> Duplicate:
     Without it a move that was killed between the copy and the removal would be begun again under
     another unused name, and the archive would have the file twice.
     """
-    origin = Origin.of(sheet.path)
     plan = load_duplicate(folders, sheet.sha256)
+    if plan is not None and not os.path.lexists(sheet.path):
+        return plan  # an earlier try moved it, and could not clear up behind it
+    origin = Origin.of(sheet.path)
     if plan is not None and plan.origin == origin:
         target = folders.archive / plan.archived_name
         if not os.path.lexists(target) or digest_file(target) == sheet.sha256:

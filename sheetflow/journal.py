@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sheetflow.files import write_file
+from sheetflow.files import translated_errors, write_file
 from sheetflow.folders import Folders
 from sheetflow.sheets import Counts, State
 
@@ -129,7 +129,8 @@ def load_entry(folders: Folders, sha256: str) -> Entry | None:
 def save_entry(folders: Folders, entry: Entry) -> None:
     """Write a sheet's entry, whole or not at all."""
     folder = work_folder(folders, entry.sha256)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with translated_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_file(folder / _ENTRY, json.dumps(asdict(entry), indent=1).encode())
 
 
@@ -140,7 +141,7 @@ def forget_sheet(folders: Folders, sha256: str) -> None:
     # is removed at the next start.
     gone = folders.work / f".{sha256}{GONE}"
     shutil.rmtree(gone, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError):
+    with translated_errors(gone), contextlib.suppress(FileNotFoundError):
         work_folder(folders, sha256).rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 
@@ -172,7 +173,8 @@ def load_duplicate(folders: Folders, sha256: str) -> Duplicate | None:
 def save_duplicate(folders: Folders, sha256: str, duplicate: Duplicate) -> None:
     """Write down that a duplicate is about to be archived; `forget_sheet` removes it."""
     folder = work_folder(folders, sha256)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with translated_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_file(folder / _DUPLICATE, json.dumps(asdict(duplicate)).encode())
 
 

@@ -190,7 +190,8 @@ def check_lease(folders: Folders, sha256: str) -> None:
 
 def remove_claim(folders: Folders, sha256: str) -> None:
     """Remove the lock file of a sheet of which nothing is left to own; its owner calls this."""
-    (folders.claims / f"{sha256}.lock").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the next start removes it
+        (folders.claims / f"{sha256}.lock").unlink(missing_ok=True)
 
 
 def _clock_s() -> float:

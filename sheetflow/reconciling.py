@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sheetflow.errors import SheetBusy, SheetflowError
-from sheetflow.files import HALF, digest_file, move_file
+from sheetflow.files import HALF, digest_file, move_file, translated_errors
 from sheetflow.folders import Folders
 from sheetflow.journal import (
     GONE,
@@ -58,6 +58,14 @@ def reconcile(folders: Folders, *, lease_s: float = LEASE_S) -> list[str]:
         FolderUnavailable: A folder cannot be read or written now.
     """
     done: list[str] = []
+    with translated_errors(folders.state):
+        _reconcile(folders, lease_s, done)
+    for line in done:
+        logger.warning("Left by a run that was ended: %s", line)
+    return done
+
+
+def _reconcile(folders: Folders, lease_s: float, done: list[str]) -> None:
     for sha256 in _unfinished(folders):
         with _ours(folders, sha256, lease_s) as ours:
             if ours:
@@ -69,9 +77,6 @@ def reconcile(folders: Folders, *, lease_s: float = LEASE_S) -> list[str]:
             if ours:
                 part.unlink(missing_ok=True)
                 done.append(f"{shown_name(part.name)[:20]}: a half-written file, removed")
-    for line in done:
-        logger.warning("Left by a run that was ended: %s", line)
-    return done
 
 
 def _unfinished(folders: Folders) -> list[str]:

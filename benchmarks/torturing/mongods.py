@@ -108,7 +108,7 @@ def primary_of(servers: list[Mongod], timeout_s: float = 60) -> Mongod:
 
 def _initiate(servers: list[Mongod]) -> None:
     deadline = time.monotonic() + 60
-    while not _hello(servers[0]) and time.monotonic() < deadline:
+    while not all(map(_hello, servers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     config = {
         "_id": _SET,

@@ -11,9 +11,11 @@ Spoken to over its standard input and output: a JSON object a line each way.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import json
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -120,6 +122,7 @@ def _install_doors(order: dict[str, Any], scratch: Path) -> None:
 
         # A worker process gives its results back and writes nothing, so it has no doors; to start
         # one for each run would triple the time.
+        _Inline.known = scratch / "readings"
         flows.ingest.IsolatedWorkers = _Inline  # type: ignore[misc, assignment]
     if order.get("inline_bytes"):
         import sheetflow.records
@@ -129,13 +132,30 @@ def _install_doors(order: dict[str, Any], scratch: Path) -> None:
 
 
 class _Inline:
-    """Does at once, in this process, what a worker would do."""
+    """Does at once, in this process, what a worker would do, and each sheet but once.
+
+    What is read on a sheet depends on its bytes alone, and reading takes half of a run's time. The
+    bytes are hashed anew, by us, each time.
+    """
+
+    known = Path()
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
     def run(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        return function(*arguments, **options)
+        sheet = arguments[0]
+        if hashlib.sha256(sheet.path.read_bytes()).hexdigest() != sheet.sha256:
+            return function(*arguments, **options)  # which says what is wrong
+        kept = self.known / sheet.sha256
+        if kept.exists():
+            return pickle.loads(kept.read_bytes())  # noqa: S301 - written below
+        value = function(*arguments, **options)
+        self.known.mkdir(exist_ok=True)
+        part = kept.with_name(f"{sheet.sha256}.{os.getpid()}")
+        part.write_bytes(pickle.dumps(value))
+        part.rename(kept)
+        return value
 
     def __enter__(self) -> _Inline:
         return self

@@ -1,0 +1,92 @@
+"""Steps that the system refused in their midst, and that are tried again in the same run."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from sheetflow import custody, journal
+from sheetflow.custody import archive_duplicate, claimed_sheet, plan_duplicate, stage_sheet
+from sheetflow.errors import FolderUnavailable
+from sheetflow.files import digest_bytes
+from sheetflow.folders import Folders
+from sheetflow.journal import forget_sheet, load_entry, save_entry
+from sheetflow.leases import remove_claim
+from sheetflow.sheets import State
+from tests.sheetflow.test_custody import sheet_at
+
+
+def full(*_arguments: object, **_options: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_staging_whose_journal_was_refused_behind_the_move_is_finished(
+    folders: Folders, drop, monkeypatch
+) -> None:
+    sheet = sheet_at(drop("mugs.png", b"one"))
+    written = []
+
+    def refused_later(folders: Folders, entry: journal.Entry) -> None:
+        written.append(entry.state)
+        if len(written) == 2:
+            raise FolderUnavailable("the disk is full", cure="Free some disk space")
+        save_entry(folders, entry)
+
+    monkeypatch.setattr(custody, "save_entry", refused_later)
+    with pytest.raises(FolderUnavailable):
+        stage_sheet(folders, sheet)
+    assert stage_sheet(folders, sheet).path == folders.staging / "mugs.png"
+    assert load_entry(folders, sheet.sha256).state is State.STAGED
+
+
+def test_a_sheet_that_is_gone_is_not_taken_for_staged(folders: Folders, drop) -> None:
+    sheet = sheet_at(drop("mugs.png", b"one"))
+    stage_sheet(folders, sheet)
+    (folders.staging / "mugs.png").unlink()
+    with pytest.raises(FileNotFoundError):
+        stage_sheet(folders, sheet)
+
+
+def test_a_duplicate_that_moved_and_could_not_be_cleared_is_finished(
+    folders: Folders, drop, monkeypatch
+) -> None:
+    again = sheet_at(drop("again.png", b"one"))
+    plan = plan_duplicate(folders, again)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(Path, "rename", full)
+        with pytest.raises(FolderUnavailable):
+            archive_duplicate(folders, again)
+    assert archive_duplicate(folders, again).name == plan.archived_name
+    assert [path.name for path in folders.archive.iterdir()] == ["again.png"]
+
+
+def test_a_journal_that_cannot_be_made_is_told_with_its_cure(folders: Folders, monkeypatch) -> None:
+    monkeypatch.setattr(Path, "mkdir", full)
+    entry = journal.Entry("0" * 64, "mugs.png", State.WAITING, "mugs.png")
+    with pytest.raises(FolderUnavailable, match="Free some disk space"):
+        save_entry(folders, entry)
+
+
+def test_a_claim_that_cannot_be_removed_is_no_failure(folders: Folders, drop, monkeypatch) -> None:
+    path = drop("mugs.png", b"one")
+    monkeypatch.setattr(Path, "unlink", full)
+    remove_claim(folders, digest_bytes(b"one"))
+    monkeypatch.undo()
+    with claimed_sheet(folders, path):
+        pass
+
+
+def test_forgetting_is_all_or_nothing(folders: Folders, drop, monkeypatch) -> None:
+    sheet = sheet_at(drop("mugs.png", b"one"))
+    stage_sheet(folders, sheet)
+    (journal.work_folder(folders, sheet.sha256) / "result").mkdir()
+    with monkeypatch.context() as refusing:
+        refusing.setattr(Path, "rename", full)
+        with pytest.raises(FolderUnavailable):
+            forget_sheet(folders, sheet.sha256)
+    assert load_entry(folders, sheet.sha256) is not None
+    forget_sheet(folders, sheet.sha256)
+    assert list(folders.work.iterdir()) == []
