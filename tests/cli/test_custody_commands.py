@@ -22,11 +22,11 @@ def staged(folders: Folders, drop):
 
 
 def test_retry_puts_a_rejected_sheet_back_and_status_tells_its_life(
-    sheetflow, folders, staged, database
+    command, folders, staged, database
 ) -> None:
     error = UnreadableImage("it is text", cure="Scan it")
     quarantine_sheet(folders, staged("letter.png", b"dear sir"), error, flow_run_id="run-7")
-    done = sheetflow("retry", "letter.png", "--json")
+    done = command("retry", "letter.png", "--json")
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)["retried"]
     assert (told["name"], told["was"], told["folder"]) == ("letter.png", "rejected", "source")
@@ -34,7 +34,7 @@ def test_retry_puts_a_rejected_sheet_back_and_status_tells_its_life(
     document = database.sheets.find_one({"_id": digest_bytes(b"dear sir")})
     assert document["state"] == "waiting"
     assert document["history"][-1]["note"].startswith("retried by ")
-    life = json.loads(sheetflow("status", "letter.png", "--json").stdout)["sheets"][0]
+    life = json.loads(command("status", "letter.png", "--json").stdout)["sheets"][0]
     assert [event["state"] for event in life["history"]] == [
         "waiting",
         "staged",
@@ -42,79 +42,79 @@ def test_retry_puts_a_rejected_sheet_back_and_status_tells_its_life(
         "waiting",
     ]
     assert life["history"][2]["flow_run_id"] == "run-7"
-    shown = sheetflow("status", "letter.png").stdout
+    shown = command("status", "letter.png").stdout
     for text in ("letter.png: waiting", digest_bytes(b"dear sir"), "run-7", "it is text"):
         assert text in shown
 
 
 def test_retry_of_an_unknown_name_is_wrong_usage_and_lists_candidates(
-    sheetflow, folders, staged
+    command, folders, staged
 ) -> None:
     record_failure(folders, staged("mugs.png", b"mugs"), "mugs.png: failed")
-    done = sheetflow("retry", "cups.png")
+    done = command("retry", "cups.png")
     assert done.returncode == 2
     assert "mugs.png (in images_sources, staged, failed" in done.stderr
-    assert sheetflow("retry").returncode == 2
+    assert command("retry").returncode == 2
 
 
-def test_retry_and_status_work_without_mongodb(sheetflow, folders, staged) -> None:
+def test_retry_and_status_work_without_mongodb(command, folders, staged) -> None:
     record_failure(folders, staged("mugs.png", b"mugs"), "mugs.png: the disk is full")
     away = {"MONGODB_URI": "mongodb://shop:hunter2@127.0.0.1:1/"}
-    shown = sheetflow("status", "mugs.png", **away)
+    shown = command("status", "mugs.png", **away)
     assert shown.returncode == 1
     assert "the disk is full" in shown.stdout
     assert "Without the ledger" in shown.stderr
-    done = sheetflow("retry", "--all-failed", **away)
+    done = command("retry", "--all-failed", **away)
     assert done.returncode == 0, done.stderr
     assert "mugs.png: was failed" in done.stdout
-    assert sheetflow("status", "mugs.png", "--json", **away).returncode == 0
+    assert command("status", "mugs.png", "--json", **away).returncode == 0
     assert "hunter2" not in shown.stdout + shown.stderr + done.stdout + done.stderr
 
 
-def test_status_of_an_unknown_sheet_is_wrong_usage(sheetflow) -> None:
-    done = sheetflow("status", "nothing.png")
+def test_status_of_an_unknown_sheet_is_wrong_usage(command) -> None:
+    done = command("status", "nothing.png")
     assert done.returncode == 2
     assert "nothing.png: no such sheet is known" in done.stderr
 
 
 def test_force_archive_shows_what_is_lost_and_can_be_undone(
-    sheetflow, folders, staged, database
+    command, folders, staged, database
 ) -> None:
     sheet = staged("mugs.png", b"mugs")
-    refused = sheetflow("force-archive", "--reason", "in a hurry")
+    refused = command("force-archive", "--reason", "in a hurry")
     assert refused.returncode == 2
     assert "never read" in refused.stderr
     assert "--yes in a script" in refused.stderr
-    assert sheetflow("force-archive", "--yes").returncode == 2
+    assert command("force-archive", "--yes").returncode == 2
     assert sheet.path.exists()
-    done = sheetflow("force-archive", "--reason", "in a hurry", "--yes", "--json")
+    done = command("force-archive", "--reason", "in a hurry", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["state"], told["archived_name"], told["ok"]) == ("archived", "mugs.png", True)
     assert told["forced"]["reason"] == "in a hurry"
     assert told["ledger_told"]
     assert database.sheets.find_one({"_id": sheet.sha256})["forced"]["reason"] == "in a hurry"
-    assert "FORCED" in sheetflow("status", "mugs.png").stdout
-    back = sheetflow("force-archive", "--undo", "mugs.png", "--reason", "no hurry")
+    assert "FORCED" in command("status", "mugs.png").stdout
+    back = command("force-archive", "--undo", "mugs.png", "--reason", "no hurry")
     assert back.returncode == 0, back.stderr
     assert sheet.path.read_bytes() == b"mugs"
     assert database.sheets.find_one({"_id": sheet.sha256})["state"] == "staged"
 
 
-def test_force_archive_works_without_mongodb(sheetflow, folders, staged) -> None:
+def test_force_archive_works_without_mongodb(command, folders, staged) -> None:
     staged("mugs.png", b"mugs")
     away = {"MONGODB_URI": "mongodb://shop:hunter2@127.0.0.1:1/"}
-    done = sheetflow("force-archive", "mugs.png", "--reason", "in a hurry", "--yes", **away)
+    done = command("force-archive", "mugs.png", "--reason", "in a hurry", "--yes", **away)
     assert done.returncode == 0, done.stderr
     assert "The ledger will be told by the next run" in done.stdout
     assert (folders.archive / "mugs.png").exists()
     assert "hunter2" not in done.stdout + done.stderr
 
 
-def test_audit_finds_mends_and_prints_the_documented_json(sheetflow, folders, staged) -> None:
+def test_audit_finds_mends_and_prints_the_documented_json(command, folders, staged) -> None:
     (folders.quarantine / "letter.png").write_bytes(b"dear sir")
     staged("mugs.png", b"mugs")
-    done = sheetflow("audit", "--json", "--sample", "5%")
+    done = command("audit", "--json", "--sample", "5%")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     assert set(told) == {"ok", "checked", "problems"}
@@ -122,21 +122,34 @@ def test_audit_finds_mends_and_prints_the_documented_json(sheetflow, folders, st
     kinds = {problem["kind"]: problem for problem in told["problems"]}
     assert set(kinds) == {"missing_reason", "missing_ledger_entry"}
     assert set(kinds["missing_reason"]) == {"kind", "sheet", "detail", "cure"}
-    mended = sheetflow("audit", "--repair", "--json")
+    mended = command("audit", "--repair", "--json")
     assert mended.returncode == 0, mended.stdout + mended.stderr
     repaired = json.loads(mended.stdout)["repaired"]
     assert {item["kind"] for item in repaired} == {"missing_reason", "missing_ledger_entry"}
     assert set(repaired[0]) == {"kind", "sheet", "what"}
-    shown = sheetflow("audit")
+    shown = command("audit")
     assert shown.returncode == 0
     assert "All is well." in shown.stdout
 
 
-def test_audit_without_mongodb_says_so_and_ends_1(sheetflow, folders) -> None:
+def test_audit_without_mongodb_says_so_and_ends_1(command, folders) -> None:
     away = {"MONGODB_URI": "mongodb://shop:hunter2@127.0.0.1:1/"}
-    done = sheetflow("audit", **away)
+    done = command("audit", **away)
     assert done.returncode == 1
     assert "mongodb_away" in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
-    assert sheetflow("audit", "--sample", "much").returncode == 2
-    assert sheetflow("audit", "--sample", "0").returncode == 2
+    assert command("audit", "--sample", "much").returncode == 2
+    assert command("audit", "--sample", "0").returncode == 2
+
+
+def test_on_a_terminal_force_archive_asks_why_and_whether(command, folders, staged) -> None:
+    sheet = staged("mugs.png", b"mugs")
+    away = {"MONGODB_URI": "mongodb://127.0.0.1:1/"}
+    stopped = command("force-archive", typed="the shop opens\nn\n", **away)
+    assert stopped.returncode == 130
+    assert "never read" in stopped.stderr
+    assert sheet.path.exists()
+    done = command("force-archive", typed="the shop opens\ny\n", **away)
+    assert done.returncode == 0, done.stderr
+    life = json.loads(command("status", "mugs.png", "--json", **away).stdout)["sheets"][0]
+    assert life["forced"]["reason"] == "the shop opens"
