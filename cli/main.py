@@ -26,7 +26,7 @@ from sheetflow import __version__
 _EPILOG = """
 \b
 A first try, in an empty folder:
-  sheetflow samples source
+  sheetflow samples source --without-truth
   sheetflow ingest
   sheetflow status
 

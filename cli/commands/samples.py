@@ -14,16 +14,16 @@ from cli.tables import print_json, print_table
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", default=6, show_default=True, type=click.IntRange(1, 500), help="Sheets.")
 @click.option("--seed", default=1, show_default=True, help="Another number gives other sheets.")
+@click.option("--without-truth", is_flag=True, help="Draw sheets only, as into an inbox.")
 @json_option
-def samples(folder: Path, *, count: int, seed: int, as_json: bool) -> None:
+def samples(folder: Path, *, count: int, seed: int, without_truth: bool, as_json: bool) -> None:
     """Draw printable catalogue sheets into DIR.
 
-    What each shows, and where, stands in DIR/truth.json. Copy the sheets, without that file,
-    into source/ to try sheetflow with them.
+    What each shows, and where, stands in DIR/truth.json, unless you draw --without-truth.
     """
     from sheetflow.samples.catalogue import draw_samples
 
-    drawn = draw_samples(folder, seed=seed, count=count)
+    drawn = draw_samples(folder, seed=seed, count=count, with_truth=not without_truth)
     if as_json:
         print_json({"files": [str(sheet.path) for sheet in drawn]})
         return

@@ -216,3 +216,11 @@ def test_doctor_tells_what_is_wrong_with_the_cure_and_without_the_password(
     assert done.returncode == 2
     assert "did not answer" in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_the_first_try_that_help_suggests_works(sheetflow: Command, folders) -> None:
+    inbox = str(folders.inbox)
+    assert sheetflow("samples", inbox, "--without-truth", "--count", "1").returncode == 0
+    done = sheetflow("ingest", "--json")
+    assert done.returncode == 0, done.stdout
+    assert [sheet["state"] for sheet in json.loads(done.stdout)["sheets"]] == ["archived"]
