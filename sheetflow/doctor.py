@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import shutil
@@ -68,7 +69,7 @@ def check_store(settings: Settings) -> Iterator[Check]:
 
 def _check_zbar() -> Check:
     try:
-        import pyzbar.pyzbar  # noqa: F401  # importing it is the check: it loads the C library
+        importlib.import_module("sheetflow.barcodes")  # loads the C library
     except ImportError as error:
         return Check(
             "zbar",
