@@ -67,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the lots")
     parser.add_argument("--sweep", action="store_true", help="kill at every door in turn")
     parser.add_argument("--stride", type=int, default=1, help="of the sweep, leave doors out")
+    parser.add_argument("--minutes", type=float, help="stop drawing lots after so long")
     parser.add_argument("--workers", type=int, default=2, help="stages side by side")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--faults", choices=["all", "mongodb", "disks"], help="real faults")
@@ -80,6 +81,7 @@ def _options() -> argparse.Namespace:
 def _kill(folder: Path, uri: str, api_url: str, options: argparse.Namespace) -> Tally:
     players = cast()
     total = Tally()
+    until = time.monotonic() + (options.minutes * 60 if options.minutes else 10**9)
 
     def work(number: int) -> Tally:
         tally = Tally()
@@ -88,7 +90,8 @@ def _kill(folder: Path, uri: str, api_url: str, options: argparse.Namespace) -> 
             if options.sweep:
                 _sweep(set_up, players, tally, number, options)
             dice = random.Random(f"{options.seed}/{number}")  # noqa: S311 - seeded on purpose
-            _rounds(set_up, players, dice, tally, -(-options.kills // options.workers))
+            kills = -(-options.kills // options.workers)
+            _rounds(set_up, players, dice, tally, kills=kills, until=until)
         return tally
 
     with ThreadPoolExecutor(options.workers) as pool:
@@ -97,15 +100,18 @@ def _kill(folder: Path, uri: str, api_url: str, options: argparse.Namespace) -> 
     return total
 
 
-def _rounds(set_up: Stage, players: Cast, dice: random.Random, tally: Tally, kills: int) -> None:
+def _rounds(
+    set_up: Stage, players: Cast, dice: random.Random, tally: Tally, *, kills: int, until: float
+) -> None:
     wanted = tally.kills + kills
-    while tally.kills < wanted:
+    while tally.kills < wanted and time.monotonic() < until:
         before = len(tally.violations)
         play_round(set_up, players, dice, tally)
         for violation in tally.violations[before:]:
             print(f"VIOLATION {violation}", file=sys.stderr, flush=True)
         if tally.rounds % 10 == 0:
-            print(f"{tally.kills} kills, {len(tally.violations)} violations", file=sys.stderr)
+            told = f"{tally.kills} kills in {tally.runs} runs, {len(tally.violations)} violations"
+            print(told, file=sys.stderr, flush=True)
 
 
 def _sweep(

@@ -113,9 +113,16 @@ def move_file(source: Path, target: Path, *, sha256: str) -> None:
     Raises:
         NameTaken: `target` holds other bytes.
         DigestMismatch: `source` holds other bytes than those that were promised.
-        CustodyError: The file is in neither place.
-        FolderUnavailable: A folder is full, read-only, away or not permitted; nothing has moved.
+        CustodyError: The file is in neither place, or was taken away meanwhile.
+        FolderUnavailable: A folder is gone, full, read-only or not permitted; nothing has moved.
     """
+    try:
+        _move(source, target, sha256=sha256)
+    except FileNotFoundError as error:
+        raise _gone(source, target) from error
+
+
+def _move(source: Path, target: Path, *, sha256: str) -> None:
     with translated_errors(source):
         if _holds(target, sha256):
             # An earlier try put the copy in place and was killed before it removed the source.
@@ -124,6 +131,8 @@ def move_file(source: Path, target: Path, *, sha256: str) -> None:
                 _remove(source)
             return
         if not os.path.lexists(source):
+            if not source.parent.is_dir():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source.parent)
             raise CustodyError(
                 f"the file is neither in {source.parent} nor in {target.parent}",
                 cure="Look for it in the other folders and put it back into the inbox",
@@ -294,6 +303,21 @@ def _appeared(target: Path) -> NameTaken:
         f"another file appeared as {target} in the meantime",
         cure="Run again; both files are kept",
         sheet=shown_name(target.name),
+    )
+
+
+def _gone(source: Path, target: Path) -> FolderUnavailable | CustodyError:
+    for folder in (source.parent, target.parent):
+        if not folder.is_dir():
+            return FolderUnavailable(
+                f"the folder {folder} is gone",
+                cure="Mount its disk, or make the folder again; the next run goes on from there",
+                sheet=shown_name(source.name),
+            )
+    return CustodyError(
+        f"the file was taken away from {source.parent} while it was about to move",
+        cure="Put it back into the inbox if it shall be processed; nothing else was changed",
+        sheet=shown_name(source.name),
     )
 
 

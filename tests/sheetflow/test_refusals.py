@@ -10,8 +10,8 @@ import pytest
 
 from sheetflow import custody, journal
 from sheetflow.custody import archive_duplicate, claimed_sheet, plan_duplicate, stage_sheet
-from sheetflow.errors import FolderUnavailable
-from sheetflow.files import digest_bytes
+from sheetflow.errors import CustodyError, FolderUnavailable
+from sheetflow.files import digest_bytes, move_file
 from sheetflow.folders import Folders
 from sheetflow.journal import forget_sheet, load_entry, save_entry
 from sheetflow.leases import remove_claim
@@ -90,3 +90,27 @@ def test_forgetting_is_all_or_nothing(folders: Folders, drop, monkeypatch) -> No
     assert load_entry(folders, sheet.sha256) is not None
     forget_sheet(folders, sheet.sha256)
     assert list(folders.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["staging", "inbox"])
+def test_a_folder_that_is_gone_is_told_as_such(folders: Folders, drop, place: str) -> None:
+    sheet = sheet_at(drop("mugs.png", b"one"))
+    folder = getattr(folders, place)
+    away = folder.rename(folder.with_name("away"))
+    with pytest.raises(FolderUnavailable, match=f"{folder} is gone"):
+        move_file(sheet.path, folders.staging / "mugs.png", sha256=sheet.sha256)
+    assert (away if place == "inbox" else folders.inbox).joinpath("mugs.png").exists()
+
+
+def test_a_file_taken_away_in_the_midst_of_a_move_is_told_as_such(
+    folders: Folders, drop, monkeypatch
+) -> None:
+    sheet = sheet_at(drop("mugs.png", b"one"))
+
+    def taken_away(*_arguments: object, **_options: object) -> None:
+        sheet.path.unlink()
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(os, "link", taken_away)
+    with pytest.raises(CustodyError, match="taken away"):
+        move_file(sheet.path, folders.staging / "mugs.png", sha256=sheet.sha256)

@@ -1,0 +1,66 @@
+"""Two machines on one folder: no sheet is worked on twice, none is lost, one of them is killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.torturing.checker import check_now, check_settled
+from benchmarks.torturing.kills import Cast
+from benchmarks.torturing.stage import Stage
+from benchmarks.torturing.victims import Victims
+
+_LEASE_S = 2
+
+
+def two_machines(
+    stage: Stage, other: Victims, players: Cast, *, kill_after_s: float | None = None
+) -> list[str]:
+    """Let two machines drain one inbox at once, and return what did not hold.
+
+    To the leases they are two: each has a boot id of its own, and the mount passes no locks on.
+
+    Args:
+        stage: The folders, and the first machine.
+        other: The second machine's launcher.
+        players: The sheets; all the good ones are dropped.
+        kill_after_s: When the first machine is killed; None for never.
+    """
+    stage.clear()
+    for sheet in players.good:
+        stage.drop(sheet)
+    stage.settings["SHEETFLOW_LEASE_S"] = str(_LEASE_S)
+    machines = {"machine-a": stage.victims, "machine-b": other}
+    for name, victims in machines.items():
+        doomed = {"kill_after_s": kill_after_s} if name == "machine-a" and kill_after_s else {}
+        victims.begin(stage.environment, stage.roots, machine=name, **doomed)
+    runs = [victims.finish() for victims in machines.values()]
+    problems = [f"HUNG {run.last_door}" for run in runs if run.hung]
+    problems += check_now(stage.scene)
+    last = None
+    for _ in range(4):  # what the dead one held is taken over once its lease has run out
+        last = other.run(stage.environment, stage.roots, machine="machine-b")
+        if not any(stage.scene.places["staging"].iterdir()):
+            break
+    if last is None or last.status != 0:
+        problems.append(f"the last run ended {last.status if last else None}: {last}")
+    problems += check_settled(stage.scene)
+    return problems + _worked_on_twice(stage, every_step=kill_after_s is None)
+
+
+def second_machine(folder: Path, api_url: str) -> Victims:
+    """Return the launcher of the second machine, to be entered."""
+    return Victims(folder / "second.scratch", api_url)
+
+
+def _worked_on_twice(stage: Stage, *, every_step: bool) -> list[str]:
+    steps = ("staged", "processed", "archived") if every_step else ("archived",)
+    problems = []
+    for document in stage.scene.database.sheets.find():
+        counts = Counter(event["state"] for event in document["history"])
+        problems += [
+            f"TWICE {document['name']} was {step} {counts[step]} times"
+            for step in steps
+            if counts[step] != 1
+        ]
+    return problems

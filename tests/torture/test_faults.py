@@ -1,0 +1,69 @@
+"""Some real faults for every day; `benchmarks/torture.py --faults all` has them all."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks.torturing.disks import Refused, small_disk
+from benchmarks.torturing.doors import Harm
+from benchmarks.torturing.faults import ANY, Playground
+from benchmarks.torturing.kills import Cast, cast
+from benchmarks.torturing.proxy import BadLine
+from benchmarks.torturing.stage import Stage, stage
+
+
+@pytest.fixture(scope="module")
+def play(
+    tmp_path_factory: pytest.TempPathFactory, mongod_uri: str, prefect_server: str
+) -> Iterator[Playground]:
+    folder = tmp_path_factory.mktemp("faults")
+    players: Cast = cast()
+    with stage(folder, mongod_uri, prefect_server, name="faults") as set_up:
+        yield Playground(set_up, players)
+
+
+def port_of(set_up: Stage) -> int:
+    return urlsplit(set_up.uri).port or 0
+
+
+def test_a_line_cut_in_the_upload(play: Playground) -> None:
+    with (
+        play.trial("line cut", ANY) as trial,
+        BadLine(port_of(play.stage), up_bytes=15_000) as line,
+    ):
+        play.strike(trial, environment={"MONGODB_URI": line.uri})
+        trial.healed(play.stage)
+    assert trial.violations == []
+
+
+@pytest.mark.parametrize("door", ["write .sheetflow/work", "link images_old", "unlink source"])
+def test_a_disk_that_refuses(play: Playground, door: str) -> None:
+    with play.trial(door) as trial:
+        harm = Harm(door=1, when=f"errno:{errno.ENOSPC}", repeat=True, only=door)
+        play.strike(trial, harm=harm)
+        trial.healed(play.stage)
+    assert trial.violations == []
+
+
+def test_a_disk_with_little_room(play: Playground, tmp_path: Path) -> None:
+    stage = play.stage
+    root, state = stage.root, stage.scene.state
+    try:
+        with small_disk(tmp_path / "small", "2m") as disk:
+            stage.root, stage.scene.state = disk / "root", disk / "root" / ".sheetflow"
+            with play.trial("little room") as trial:
+                (disk / "filler").write_bytes(b"\0" * (2**21 - 300_000))
+                stage.settings["SHEETFLOW_MIN_FREE_BYTES"] = "0"
+                play.strike(trial)
+                (disk / "filler").unlink()
+                trial.healed(stage)
+            assert trial.violations == []
+    except Refused as refused:
+        pytest.skip(f"no mount here: {refused}")
+    finally:
+        stage.root, stage.scene.state = root, state
