@@ -143,6 +143,9 @@ def _unknown(folders: Folders, store: Store, path: Path, sha256: str) -> Iterato
 def _elsewhere(folders: Folders, store: Store, path: Path, document: Document) -> Iterator[Problem]:
     """Judge a file whose digest the ledger has, though not under this name in the archive."""
     sha256, state = document["_id"], document["state"]
+    names = {twin.get("archived_name") for twin in (document, *(document.get("duplicates") or ()))}
+    if portable_name(path.name) in names and state == State.ARCHIVED:
+        return  # the ledger was told between our first look and now
     if state == State.ARCHIVED and archived_file(folders, document) is not None:
         yield Problem(
             "unrecorded_duplicate",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from sheetflow.audit.agreement import disagreement
 from sheetflow.audit.archive import archived_file
-from sheetflow.audit.mends import forget_leftovers, record_name, send_back, tell_ledger
+from sheetflow.audit.leftovers import is_at_rest
+from sheetflow.audit.mends import forget_leftovers, record_name, send_back
 from sheetflow.audit.report import Problem, Report
 from sheetflow.audit.sampling import Sample
 from sheetflow.folders import Folders
 from sheetflow.forced import load_forced
-from sheetflow.journal import Entry, entries, load_entry
+from sheetflow.journal import load_entry
 from sheetflow.names import name_with_mark, names_on_disk
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
@@ -35,24 +35,6 @@ def check_ledger(folders: Folders, store: Store, sample: Sample, report: Report)
             report.add(_archived(folders, store, document, sample, report))
         else:
             report.add(_unarchived(folders, store, document))
-    report.add(_unheard(folders, store, report))
-
-
-def _unheard(folders: Folders, store: Store, report: Report) -> Iterator[Problem]:
-    for entry in entries(folders):
-        if report.is_about(entry.sha256) or sheet_document(store, entry.sha256) is not None:
-            continue
-        if load_entry(folders, entry.sha256) == entry:
-            yield Problem(
-                "missing_ledger_entry",
-                entry.name,
-                f"the journal has it as {entry.state}, and the ledger does not know it",
-                "The next run tells the ledger, and so does `sheetflow audit --repair`",
-                sha256=entry.sha256,
-                mend=partial(tell_ledger, folders, store, entry)
-                if entry.state is not State.ARCHIVED
-                else None,
-            )
 
 
 def _archived(
@@ -84,9 +66,8 @@ def _archived(
 
 
 def _leftovers(folders: Folders, document: Document, path: Path) -> Iterator[Problem]:
-    sha256, entry = document["_id"], load_entry(folders, document["_id"])
-    staged = entry is not None and os.path.lexists(folders.staging / entry.staged_name)
-    if (entry is not None and not staged) or load_forced(folders, sha256) is not None:
+    sha256 = document["_id"]
+    if _is_kept(folders, sha256) and is_at_rest(folders, sha256) and _is_kept(folders, sha256):
         yield Problem(
             "orphaned_work",
             document["name"],
@@ -95,6 +76,12 @@ def _leftovers(folders: Folders, document: Document, path: Path) -> Iterator[Pro
             sha256=sha256,
             mend=partial(forget_leftovers, folders, path),
         )
+
+
+def _is_kept(folders: Folders, sha256: str) -> bool:
+    entry = load_entry(folders, sha256)
+    staged = entry is not None and os.path.lexists(folders.staging / entry.staged_name)
+    return (entry is not None and not staged) or load_forced(folders, sha256) is not None
 
 
 def _receipt(
@@ -166,7 +153,7 @@ def _missing(folders: Folders, store: Store, document: Document) -> Iterator[Pro
             return
     entry = load_entry(folders, sha256)
     if entry is not None and os.path.lexists(folders.staging / entry.staged_name):
-        yield _disagreement(folders, store, entry, document)
+        yield from disagreement(folders, store, sha256)
     else:
         yield Problem(
             "missing_file",
@@ -179,12 +166,8 @@ def _missing(folders: Folders, store: Store, document: Document) -> Iterator[Pro
 
 def _unarchived(folders: Folders, store: Store, document: Document) -> Iterator[Problem]:
     sha256, state = document["_id"], document["state"]
-    entry = load_entry(folders, sha256)
-    if entry is not None:
-        known = sheet_document(store, sha256) or document
-        if _is_behind(entry, known) and load_entry(folders, sha256) == entry:
-            yield _disagreement(folders, store, entry, known)
-        return
+    if load_entry(folders, sha256) is not None:
+        return  # journal and ledger are held against each other apart
     if (sheet_document(store, sha256) or {}).get("state") != state:
         return  # archived while we looked: the journal forgets a sheet once the ledger was told
     # A file that waits is still its owner's, who may take it away; so may whoever empties the
@@ -200,33 +183,6 @@ def _unarchived(folders: Folders, store: Store, document: Document) -> Iterator[
         f"Look for it in a backup (SHA-256 {sha256}) and put it into {folders.inbox}",
         sha256=sha256,
     )
-
-
-def _disagreement(folders: Folders, store: Store, entry: Entry, document: Document) -> Problem:
-    # An archived sheet's last step is the next run's, unless the ledger has its receipt already.
-    proven = (document.get("receipt") or {}).get("complete")
-    return Problem(
-        "ledger_behind",
-        entry.name,
-        f"the journal says {entry.state} and the ledger {document['state']}, or the ledger has not "
-        "heard of every step",
-        "The next run tells the ledger, and so does `sheetflow audit --repair`",
-        sha256=entry.sha256,
-        mend=partial(tell_ledger, folders, store, entry)
-        if proven or entry.state is not State.ARCHIVED
-        else None,
-    )
-
-
-def _is_behind(entry: Entry, document: Document) -> bool:
-    if str(entry.state) != document["state"]:
-        return True
-    heard = {(_iso(event["at"]), event["state"]) for event in document.get("history") or ()}
-    return any((event.at, event.state) not in heard for event in entry.history)
-
-
-def _iso(moment: Any) -> str:
-    return moment.isoformat(timespec="milliseconds") if isinstance(moment, datetime) else ""
 
 
 def _is_cleared(folders: Folders, document: Document) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from sheetflow.audit.report import Problem, Report
+from sheetflow.errors import SheetBusy
 from sheetflow.folders import Folders
 from sheetflow.journal import forget_sheet, load_entry, work_folder
 from sheetflow.leases import owned, remove_claim
@@ -42,6 +43,17 @@ def is_old(path: Path) -> bool:
         return time.time() - path.lstat().st_mtime > OLD_S
     except FileNotFoundError:
         return False
+
+
+def is_at_rest(folders: Folders, sha256: str) -> bool:
+    """Tell whether no run is working on a sheet just now."""
+    try:
+        with owned(folders, sha256):
+            if not work_folder(folders, sha256).exists():
+                remove_claim(folders, sha256)
+    except SheetBusy:
+        return False
+    return True
 
 
 def _parts(folder: Path) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sheetflow.audit.agreement import check_agreement
 from sheetflow.audit.archive import check_archive
 from sheetflow.audit.ledger import check_ledger
 from sheetflow.audit.leftovers import check_leftovers
@@ -57,6 +58,7 @@ def _check(folders: Folders, store: Store | None, sample: Sample, report: Report
     check_archive(folders, store, sample, report)
     if store is not None:
         check_ledger(folders, store, sample, report)
+        check_agreement(folders, store, report)
         check_pictures(folders, store, sample, report)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -588,3 +589,25 @@ def test_a_report_lists_so_many_problems_and_counts_the_rest(monkeypatch, settin
         (folders.archive / f"{number}.png").write_bytes(bytes([number]))
     report: Report = audit(settings)
     assert (len(report.problems), report.checked["problems_not_listed"]) == (2, 3)
+
+
+def test_an_audit_beside_runs_at_work_gives_no_false_alarm(
+    folders, drop, store, finish, settings
+) -> None:
+    def run() -> None:
+        for number in range(25):
+            path = drop(f"{number}.png", f"sheet {number}".encode())
+            with claimed_sheet(folders, path) as sheet:
+                sheet = stage_sheet(folders, sheet)
+                write_entry(store, adopt_staged(folders, sheet))
+                finish(sheet, {f"{number}": f"picture {number}".encode()})
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        reports = []
+        while not running.done():
+            reports.append(audit(settings, repair=len(reports) % 2 == 1))
+        running.result()
+    assert [report.problems for report in reports] == [[]] * len(reports)
+    assert [report.repaired for report in reports] == [[]] * len(reports)
+    assert audit(settings).checked["proven_sheets"] == 25

@@ -1,0 +1,72 @@
+"""Journal and ledger held against each other: the ledger has heard of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sheetflow.audit.mends import tell_ledger
+from sheetflow.audit.report import Problem, Report
+from sheetflow.errors import SheetBusy
+from sheetflow.folders import Folders
+from sheetflow.journal import Entry, entries, load_entry
+from sheetflow.leases import owned, remove_claim
+from sheetflow.sheets import State
+from sheetflow.store.connection import Store
+from sheetflow.store.survey import Document, sheet_document
+
+
+def check_agreement(folders: Folders, store: Store, report: Report) -> None:
+    """Look for what the journal knows and the ledger does not."""
+    for entry in entries(folders):
+        if not report.is_about(entry.sha256):
+            report.add(disagreement(folders, store, entry.sha256))
+
+
+def disagreement(folders: Folders, store: Store, sha256: str) -> Iterator[Problem]:
+    """Yield what journal and ledger say differently of a sheet that no run is working on."""
+    if not _differ(load_entry(folders, sha256), sheet_document(store, sha256)):
+        return
+    # A run tells the journal first and the ledger an instant later: only what differs while
+    # nobody owns the sheet is a problem.
+    try:
+        with owned(folders, sha256):
+            entry, document = load_entry(folders, sha256), sheet_document(store, sha256)
+            if entry is None:
+                remove_claim(folders, sha256)
+    except SheetBusy:
+        return
+    if entry is None or not _differ(entry, document):
+        return
+    # An archived sheet's last step is the next run's, unless the ledger has its receipt already.
+    proven = bool(((document or {}).get("receipt") or {}).get("complete"))
+    yield Problem(
+        "missing_ledger_entry" if document is None else "ledger_behind",
+        entry.name,
+        f"the journal has it as {entry.state}, and the ledger "
+        + (
+            "does not know it"
+            if document is None
+            else f"as {document['state']}, or it has not heard of every step"
+        ),
+        "The next run tells the ledger, and so does `sheetflow audit --repair`",
+        sha256=sha256,
+        mend=partial(tell_ledger, folders, store, entry)
+        if proven or entry.state is not State.ARCHIVED
+        else None,
+    )
+
+
+def _differ(entry: Entry | None, document: Document | None) -> bool:
+    if entry is None:
+        return False
+    if document is None or str(entry.state) != document["state"]:
+        return True
+    heard = {(_iso(event["at"]), event["state"]) for event in document.get("history") or ()}
+    return any((event.at, event.state) not in heard for event in entry.history)
+
+
+def _iso(moment: Any) -> str:
+    return moment.isoformat(timespec="milliseconds") if isinstance(moment, datetime) else ""
