@@ -2,6 +2,7 @@
 
     python benchmarks/torture.py --kills 1000 --seed 1        1,000 kills at doors drawn by lot
     python benchmarks/torture.py --sweep                      every door of one sheet's journey
+    python benchmarks/torture.py --machines 20                two machines on one folder
     python benchmarks/torture.py --faults all                 real faults of MongoDB and of disks
 
 Everything runs on this machine, on 127.0.0.1 and in a temporary folder. Exit status 1 if any
@@ -29,6 +30,7 @@ from benchmarks.torturing.faults import Playground, Trial
 from benchmarks.torturing.kills import Cast, Tally, cast, learn, play_round, sweep
 from benchmarks.torturing.mongods import replica_set, set_uri
 from benchmarks.torturing.stage import Stage, servers, stage
+from benchmarks.torturing.two import second_machine, two_machines
 
 
 def main() -> int:
@@ -48,6 +50,10 @@ def main() -> int:
                 tally = _kill(folder, uri, api_url, options)
                 report["kills"] = _table_of(tally)
                 violations += tally.violations
+            if options.machines:
+                problems = _machines(folder, uri, api_url, options)
+                report["two machines"] = f"{options.machines} rounds of 8 sheets, half with a kill"
+                violations += problems
             if options.faults:
                 trials = _faults(folder, api_url, options)
                 report["faults"] = _rows_of(trials)
@@ -70,11 +76,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="stop drawing lots after so long")
     parser.add_argument("--workers", type=int, default=2, help="stages side by side")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--machines", type=int, default=0, help="rounds of two machines")
     parser.add_argument("--faults", choices=["all", "mongodb", "disks"], help="real faults")
     parser.add_argument("--door-stride", type=int, default=3, help="of doors that refuse")
     options = parser.parse_args()
-    if not (options.kills or options.sweep or options.faults):
-        parser.error("nothing to do: give --kills, --sweep or --faults")
+    if not (options.kills or options.sweep or options.faults or options.machines):
+        parser.error("nothing to do: give --kills, --sweep, --machines or --faults")
     return options
 
 
@@ -122,6 +129,21 @@ def _sweep(
     for way in ways[number :: options.workers]:
         doors = sweep(set_up, players.plain[0], tally, apart=way, stride=options.stride)
         print(f"sweep: {doors} doors, {len(tally.violations)} violations", file=sys.stderr)
+
+
+def _machines(folder: Path, uri: str, api_url: str, options: argparse.Namespace) -> list[str]:
+    dice = random.Random(f"{options.seed}/machines")  # noqa: S311 - seeded on purpose
+    sheets, problems = cast().good, []
+    with (
+        stage(folder, uri, api_url, name="first") as first,
+        second_machine(folder, api_url) as second,
+    ):
+        for number in range(options.machines):
+            kill_after_s = dice.uniform(0.2, 2.5) if number % 2 else None
+            found = two_machines(first, second, sheets, kill_after_s=kill_after_s)
+            print(f"two machines, round {number + 1}: {found or 'well'}", file=sys.stderr)
+            problems += [f"two machines, killed after {kill_after_s}: {item}" for item in found]
+    return problems
 
 
 def _faults(folder: Path, api_url: str, options: argparse.Namespace) -> list[Trial]:

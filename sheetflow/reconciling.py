@@ -66,7 +66,9 @@ def reconcile(folders: Folders, *, lease_s: float = LEASE_S) -> list[str]:
 
 
 def _reconcile(folders: Folders, lease_s: float, done: list[str]) -> None:
-    for sha256 in _unfinished(folders):
+    for sha256 in _known_digests(folders):
+        if not _is_suspect(folders, sha256):
+            continue  # thousands may wait for a person or for MongoDB, each as it should be
         with _ours(folders, sha256, lease_s) as ours:
             if ours:
                 done += _finish_moves(folders, sha256)
@@ -79,13 +81,24 @@ def _reconcile(folders: Folders, lease_s: float, done: list[str]) -> None:
                 done.append(f"{shown_name(part.name)[:20]}: a half-written file, removed")
 
 
-def _unfinished(folders: Folders) -> list[str]:
+def _known_digests(folders: Folders) -> list[str]:
     """Return the digests of which there are work products or claims."""
     found: set[str] = set()
     for folder in (folders.work, folders.claims):
         with os.scandir(folder) as items:
             found.update(match[1] for item in items if (match := _OF_A_SHEET.match(item.name)))
     return sorted(found)
+
+
+def _is_suspect(folders: Folders, sha256: str) -> bool:
+    """Tell, without owning it and without hashing, whether a sheet may need anything."""
+    folder = work_folder(folders, sha256)
+    if not folder.exists() or _gone(folders, sha256).exists() or _parts(folder):
+        return True
+    entry = load_entry(folders, sha256)
+    if entry is None or entry.state is State.WAITING or load_duplicate(folders, sha256):
+        return True
+    return bool(_half_moves(folders, entry))
 
 
 @contextlib.contextmanager
@@ -107,8 +120,16 @@ def _ours(folders: Folders, sha256: str | None, lease_s: float) -> Iterator[bool
 
 def _finish_moves(folders: Folders, sha256: str) -> list[str]:
     entry = load_entry(folders, sha256)
-    if entry is None:
-        return []
+    done = []
+    for source, target in _half_moves(folders, entry) if entry is not None else ():
+        if _holds(source, sha256) and _holds(target, sha256):
+            move_file(source, target, sha256=sha256)
+            done.append(f"{shown_name(source.name)}: its move to {target.parent.name} is finished")
+    return done
+
+
+def _half_moves(folders: Folders, entry: Entry) -> list[tuple[Path, Path]]:
+    """Return the moves that were begun, (from, to), and have something in both places."""
     staged = folders.staging / entry.staged_name
     moves = []
     if entry.origin is not None and _is_origin(folders.inbox / entry.origin.name, entry.origin):
@@ -120,17 +141,12 @@ def _finish_moves(folders: Folders, sha256: str) -> list[str]:
         moves.append((staged, folders.archive / entry.archived_name))
     if entry.quarantined_name is not None and entry.state is not State.REJECTED:
         moves.append((staged, folders.quarantine / entry.quarantined_name))
-    done = []
-    for source, target in moves:
-        if _holds(source, sha256) and _holds(target, sha256):
-            move_file(source, target, sha256=sha256)
-            done.append(f"{shown_name(source.name)}: its move to {target.parent.name} is finished")
-    return done
+    return [move for move in moves if all(map(os.path.lexists, move))]
 
 
 def _clear_work(folders: Folders, sha256: str) -> list[str]:
     done = _clear_parts_of_entry(folders, sha256)
-    gone = folders.work / f".{sha256}{GONE}"
+    gone = _gone(folders, sha256)
     if gone.exists():
         shutil.rmtree(gone, ignore_errors=True)
         done.append(f"{sha256[:8]}: work products of an archived sheet, removed")
@@ -158,6 +174,10 @@ def _clear_parts_of_entry(folders: Folders, sha256: str) -> list[str]:
     for part in parts:
         part.unlink(missing_ok=True)
     return [f"{sha256[:8]}: {len(parts)} half-written journal entries, removed"] if parts else []
+
+
+def _gone(folders: Folders, sha256: str) -> Path:
+    return folders.work / f".{sha256}{GONE}"
 
 
 def _is_anywhere(folders: Folders, entry: Entry) -> bool:

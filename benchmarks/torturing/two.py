@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.torturing.checker import check_now, check_settled
-from benchmarks.torturing.kills import Cast
+from benchmarks.torturing.sheets import TestSheet
 from benchmarks.torturing.stage import Stage
 from benchmarks.torturing.victims import Victims
 
@@ -14,7 +15,7 @@ _LEASE_S = 2
 
 
 def two_machines(
-    stage: Stage, other: Victims, players: Cast, *, kill_after_s: float | None = None
+    stage: Stage, other: Victims, sheets: Sequence[TestSheet], *, kill_after_s: float | None = None
 ) -> list[str]:
     """Let two machines drain one inbox at once, and return what did not hold.
 
@@ -23,11 +24,11 @@ def two_machines(
     Args:
         stage: The folders, and the first machine.
         other: The second machine's launcher.
-        players: The sheets; all the good ones are dropped.
+        sheets: What is dropped; good ones all.
         kill_after_s: When the first machine is killed; None for never.
     """
     stage.clear()
-    for sheet in players.good:
+    for sheet in sheets:
         stage.drop(sheet)
     stage.settings["SHEETFLOW_LEASE_S"] = str(_LEASE_S)
     machines = {"machine-a": stage.victims, "machine-b": other}
