@@ -314,6 +314,12 @@ def _gone(source: Path, target: Path) -> FolderUnavailable | CustodyError:
                 cure="Mount its disk, or make the folder again; the next run goes on from there",
                 sheet=shown_name(source.name),
             )
+    if os.path.lexists(source):
+        return FolderUnavailable(
+            f"the folder {target.parent} takes no new files",
+            cure="Check its disk and its mount; the sheet is safe where it was",
+            sheet=shown_name(source.name),
+        )
     return CustodyError(
         f"the file was taken away from {source.parent} while it was about to move",
         cure="Put it back into the inbox if it shall be processed; nothing else was changed",
