@@ -76,6 +76,7 @@ class Entry:
         origin: The file in the inbox that it came from.
         archived_name: Its name in the archive, from the moment when it is about to go there.
         quarantined_name: Its name in quarantine, likewise.
+        returning_from: Its name in the archive, while it is on its way back from there.
         attempts: How many runs have worked on it.
         counts: What was found on it, once it was processed.
         doubts: Why a person should look at it.
@@ -91,6 +92,7 @@ class Entry:
     origin: Origin | None = None
     archived_name: str | None = None
     quarantined_name: str | None = None
+    returning_from: str | None = None
     attempts: int = 0
     counts: Counts | None = None
     doubts: tuple[str, ...] = ()

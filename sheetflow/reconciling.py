@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sheetflow.custody import reason_file
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.files import HALF, digest_file, move_file, translated_errors
 from sheetflow.folders import Folders
@@ -124,6 +125,8 @@ def _finish_moves(folders: Folders, sha256: str) -> list[str]:
     for source, target in _half_moves(folders, entry) if entry is not None else ():
         if _holds(source, sha256) and _holds(target, sha256):
             move_file(source, target, sha256=sha256)
+            if source.parent == folders.quarantine:
+                reason_file(source).unlink(missing_ok=True)
             done.append(f"{shown_name(source.name)}: its move to {target.parent.name} is finished")
     return done
 
@@ -141,6 +144,13 @@ def _half_moves(folders: Folders, entry: Entry) -> list[tuple[Path, Path]]:
         moves.append((staged, folders.archive / entry.archived_name))
     if entry.quarantined_name is not None and entry.state is not State.REJECTED:
         moves.append((staged, folders.quarantine / entry.quarantined_name))
+    if entry.returning_from is not None:
+        moves.append((folders.archive / entry.returning_from, staged))
+    if entry.quarantined_name is not None and entry.state is State.WAITING and entry.origin:
+        # `retry` was killed: only it has a sheet wait that was in quarantine.
+        moves.append(
+            (folders.quarantine / entry.quarantined_name, folders.inbox / entry.origin.name)
+        )
     return [move for move in moves if all(map(os.path.lexists, move))]
 
 

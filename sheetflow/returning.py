@@ -42,12 +42,18 @@ def return_to_inbox(folders: Folders, sheet: Sheet, entry: Entry, *, note: str) 
     name = free_name(folders.inbox, _safe_name(entry.name, sheet.name), sha256=sheet.sha256)
     target = folders.inbox / name
     origin = Origin.of(sheet.path if os.path.lexists(sheet.path) else target)
-    origin = replace(origin, name=name)
-    entry = replace(entry, name=name, origin=origin, quarantined_name=None, last_error=None)
-    save_entry(folders, entry.moved_on(State.WAITING, note=note))
+    entry = replace(
+        entry,
+        name=name,
+        origin=replace(origin, name=name),
+        quarantined_name=sheet.name,  # tells the next start where to go on
+        last_error=None,
+    ).moved_on(State.WAITING, note=note)
+    save_entry(folders, entry)
     check_lease(folders, sheet.sha256)
     move_file(sheet.path, target, sha256=sheet.sha256)
     reason_file(sheet.path).unlink(missing_ok=True)
+    save_entry(folders, replace(entry, quarantined_name=None))
     logger.info("%s: back in the inbox as %s", sheet.label, shown_name(name))
     return target
 
@@ -73,11 +79,15 @@ def return_to_staging(
     """
     wanted = _safe_name(entry.staged_name, archived.name)
     staged_name = free_name(folders.staging, wanted, sha256=entry.sha256)
-    entry = replace(entry, staged_name=staged_name, archived_name=None)
+    entry = replace(
+        entry, staged_name=staged_name, archived_name=None, returning_from=archived.name
+    )
     save_entry(folders, entry)
     check_lease(folders, entry.sha256)
     move_file(archived, folders.staging / staged_name, sha256=entry.sha256)
-    entry = entry.moved_on(entry.state, flow_run_id=flow_run_id, note=note)
+    entry = replace(entry, returning_from=None).moved_on(
+        entry.state, flow_run_id=flow_run_id, note=note
+    )
     save_entry(folders, entry)
     logger.info("%s: back in staging: %s", shown_name(staged_name), note)
     return entry

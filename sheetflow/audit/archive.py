@@ -22,7 +22,7 @@ from sheetflow.errors import CustodyError, FolderUnavailable
 from sheetflow.files import digest_file
 from sheetflow.folders import Folders
 from sheetflow.forced import load_forced
-from sheetflow.journal import load_entry
+from sheetflow.journal import Entry, load_entry
 from sheetflow.names import is_ignored, names_on_disk, portable_name
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
@@ -97,8 +97,14 @@ def _file(
             report.count("archived_and_untold")  # the next run tells the ledger
         else:
             yield from _unknown(folders, store, path, sha256)
-    elif entry is None or document["state"] == State.ARCHIVED:
+    elif entry is None or document["state"] == State.ARCHIVED or _was_cut_off(folders, entry):
         yield from _elsewhere(folders, store, path, document)
+
+
+def _was_cut_off(folders: Folders, entry: Entry) -> bool:
+    """Tell whether a sheet should be staged, is not, and was not on its way to the archive."""
+    staged = os.path.lexists(folders.staging / entry.staged_name)
+    return entry.archived_name is None and not staged
 
 
 def _unknown(folders: Folders, store: Store, path: Path, sha256: str) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,8 @@ def send_back(
         spoiled: The `_id`s of records that claim its pictures and hold other bytes.
     """
     with claimed_sheet(folders, path) as sheet:
-        if load_entry(folders, sheet.sha256) is not None:
+        before = load_entry(folders, sheet.sha256)
+        if before is not None and os.path.lexists(folders.staging / before.staged_name):
             raise CustodyError(
                 "the same bytes are staged already",
                 cure="Run `sheetflow ingest`, then audit again",

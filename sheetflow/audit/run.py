@@ -52,10 +52,10 @@ def _check(folders: Folders, store: Store | None, sample: Sample, report: Report
     if folders.inbox.is_dir():
         report.count("waiting_files", len(waiting_names(folders)))
     check_leftovers(folders, report)
-    check_staging(folders, store, report)
-    check_quarantine(folders, sample, report)
     _check_forced(folders, report)
     check_archive(folders, store, sample, report)
+    check_staging(folders, store, report)
+    check_quarantine(folders, sample, report)
     if store is not None:
         check_ledger(folders, store, sample, report)
         check_agreement(folders, store, report)
