@@ -20,6 +20,7 @@ from sheetflow.lines import Lines, Mask
 _FRAME_SIDE_PX = 24
 _ROUND_CORNER_PX = 17
 _SAME_SIZE = 0.07
+_AS_WELL_DRAWN = 0.85
 
 
 def find_frames(lines: Lines) -> list[Box]:
@@ -48,19 +49,43 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -
     Returns:
         The frames in reading order; none where no family of frames holds half of the codes.
     """
-    best: list[Box] = []
-    best_score = (0, 0.0)
-    for frame in frames:
-        family = [other for other in frames if _is_like(other, frame)]
-        holding = sum(any(other.contains(code.centre) for code in codes) for other in family)
-        score = (holding, frame.area)
-        if score > best_score:
-            best, best_score = family, score
-    if 5 * best_score[0] < max(1, len(codes)):
-        return []
-    whole = _completed(_apart(best), codes, lines)
+    rivals = []
+    for family in _families(frames):
+        holding = sum(any(frame.contains(code.centre) for code in codes) for frame in family)
+        if 5 * holding >= max(1, len(codes)):
+            whole = _completed(_apart(family), codes, lines)
+            rivals.append((_drawn_with_code(whole, codes, lines), family[0].area, whole))
+    most = max((drawn for drawn, _, _ in rivals), default=0.0)
+    # Of frames within frames, the outer ones hold the pictures too.
+    whole = max(
+        (rival for rival in rivals if rival[0] > _AS_WELL_DRAWN * most),
+        key=lambda rival: rival[1],
+        default=(0.0, 0.0, []),
+    )[2]
     held = sum(any(frame.contains(code.centre) for frame in whole) for code in codes)
     return whole if 2 * held >= len(codes) else []
+
+
+def _families(frames: Sequence[Box]) -> list[list[Box]]:
+    """Return the frames of each size, those of one frame's size only once."""
+    found: dict[frozenset[int], list[Box]] = {}
+    for frame in frames:
+        members = [i for i, other in enumerate(frames) if _is_like(other, frame)]
+        found.setdefault(frozenset(members), [frames[i] for i in members])
+    return list(found.values())
+
+
+def _drawn_with_code(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> float:
+    """Return how many frames hold a code, each counted as far as lines show it.
+
+    The upper edges of pictures in a row, and what stands in them, look like lines here and there,
+    but not all around every cell.
+    """
+    return sum(
+        _drawn(frame, lines)
+        for frame in frames
+        if any(frame.contains(code.centre) for code in codes)
+    )
 
 
 def _enclosed(across: Mask, down: Mask) -> list[Box]:

@@ -110,13 +110,18 @@ def _places(boxes: Sequence[Box], columns: Axis, rows: Axis) -> list[tuple[int, 
 def _pairs_of(
     anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis
 ) -> frozenset[tuple[int, int]]:
-    """Return which codes share a cell with which pictures, by their indices."""
+    """Return which codes share a cell with which picture, the largest in it, by their indices."""
     coded, shown = _places(anchors, columns, rows), _places(pictures, columns, rows)
+    largest: dict[tuple[int, int], int] = {}
+    for j, place in enumerate(shown):
+        if place is not None and (
+            place not in largest or pictures[j].area > pictures[largest[place]].area
+        ):
+            largest[place] = j
     return frozenset(
-        (i, j)
+        (i, largest[place])
         for i, place in enumerate(coded)
-        for j, other in enumerate(shown)
-        if place is not None and place == other
+        if place is not None and place in largest
     )
 
 

@@ -22,6 +22,8 @@ _LETTER_HEIGHT_PX = 17.0
 _TEXT_STROKE_PX = 3.3
 _SMALLEST_PART_PX = 7
 _BLUR_SHARE = 0.45
+_RULE_SHARE = 0.5
+_RULE_HEIGHT_PX = 14
 
 
 class Kind(Enum):
@@ -76,7 +78,39 @@ def classify(
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
         regions.append(Region(_tightened(box, printed.strength), area, kind))
-    return _with_whole_lines(regions)
+    return _without_margins(_with_whole_lines(regions), codes, ink.shape[1])
+
+
+def _without_margins(
+    regions: Sequence[Region], codes: Sequence[Box], page_width: int
+) -> list[Region]:
+    """Call what stands beyond a rule across the page, where no code is, a text: header or footer.
+
+    The rule has to leave pictures on the codes' side, or it is one between pictures and codes.
+    """
+    for rule in [region.box for region in regions if _is_rule(region.box, page_width)]:
+        for beyond in (_is_above, _is_below):
+            if not codes or any(beyond(code, rule) for code in codes):
+                continue
+            kept = [region for region in regions if not beyond(region.box, rule)]
+            if sum(region.kind is not Kind.TEXT for region in kept) >= len(codes) / 2:
+                regions = [
+                    replace(region, kind=Kind.TEXT) if beyond(region.box, rule) else region
+                    for region in regions
+                ]
+    return list(regions)
+
+
+def _is_rule(box: Box, page_width: int) -> bool:
+    return box.width > _RULE_SHARE * page_width and box.height < _RULE_HEIGHT_PX
+
+
+def _is_above(box: Box, rule: Box) -> bool:
+    return box.bottom < rule.bottom
+
+
+def _is_below(box: Box, rule: Box) -> bool:
+    return box.top > rule.top
 
 
 def _with_whole_lines(regions: Sequence[Region]) -> list[Region]:

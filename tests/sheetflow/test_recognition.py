@@ -189,3 +189,30 @@ def test_the_same_sheet_gives_the_same_reading_also_in_threads() -> None:
     assert all(other == once for other in others)
     assert SheetReading.from_json(once.to_json()) == once
     assert replace(once, doubts=()) != once
+
+
+def test_a_heavy_title_over_a_rule_belongs_to_no_picture() -> None:
+    page = Drawn(rows=1, columns=1).image()
+    page[:150] = 250
+    cv2.putText(page, "NORTHGATE", (190, 80), cv2.FONT_HERSHEY_DUPLEX, 2.2, (200, 40, 30), 9)
+    cv2.line(page, (60, 120), (WIDTH - 60, 120), (200, 40, 30), 4)
+    drawn = Drawn(rows=1, columns=1)
+    drawn.image()
+    check(drawn, read_sheet(SheetImage.from_rgb(page)))
+
+
+def test_edges_that_line_up_in_pictures_are_no_frames() -> None:
+    drawn = Drawn(framed=True)
+    page = drawn.image()
+    for box in drawn.boxes.values():
+        left, top, right, bottom = box.pixel_edges(page.shape)
+        page[top:bottom, left - 90 : right + 90] = (190, 180, 160)
+        page[bottom - 70 : bottom, left - 90 : right + 90] = (120, 100, 80)
+        page[bottom - 70 : bottom - 66, left - 90 : right + 90] = (60, 50, 40)
+    reading = read_sheet(SheetImage.from_rgb(page))
+    assert len(reading.pairs) == 12
+    for pair in reading.pairs:
+        index = pair.row * drawn.columns + pair.column
+        box = drawn.boxes[index]
+        wide = Box(box.left - 90, box.top, box.width + 180, box.height)
+        assert overlap(wide, box_around(pair.picture_quad)) > 0.85
