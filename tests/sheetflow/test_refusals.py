@@ -46,7 +46,7 @@ def test_a_sheet_that_is_gone_is_not_taken_for_staged(folders: Folders, drop) ->
     sheet = sheet_at(drop("mugs.png", b"one"))
     stage_sheet(folders, sheet)
     (folders.staging / "mugs.png").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CustodyError, match="neither"):
         stage_sheet(folders, sheet)
 
 
