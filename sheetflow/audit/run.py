@@ -5,7 +5,7 @@ from __future__ import annotations
 from sheetflow.audit.agreement import check_agreement
 from sheetflow.audit.archive import check_archive
 from sheetflow.audit.ledger import check_ledger
-from sheetflow.audit.leftovers import check_leftovers
+from sheetflow.audit.leftovers import check_leftovers, is_at_rest
 from sheetflow.audit.pictures import check_pictures
 from sheetflow.audit.quarantine import check_quarantine
 from sheetflow.audit.report import Problem, Repair, Report
@@ -69,18 +69,21 @@ def _finish(folders: Folders, store: Store | None, report: Report) -> None:
         report.repaired.append(Repair("unfinished", sheet, what))
     settle_forced(folders)
     if store is not None:
-        untold = [record.before.name for record in forced_records(folders) if not record.told]
+        untold = {record.sha256: record for record in forced_records(folders) if not record.told}
         tell_untold(folders, lambda: store)
+        left = {record.sha256 for record in forced_records(folders) if not record.told}
         report.repaired += [
-            Repair("untold_force", name, "the ledger was told of the force-archive")
-            for name in untold
+            Repair("untold_force", record.before.name, "the ledger was told of the force-archive")
+            for sha256, record in untold.items()
+            if sha256 not in left
         ]
 
 
 def _check_forced(folders: Folders, report: Report) -> None:
     for record in forced_records(folders):
         report.count("forced_records")
-        if not record.told or record.phase in (Phase.BEGUN, Phase.UNDOING):
+        unfinished = not record.told or record.phase in (Phase.BEGUN, Phase.UNDOING)
+        if unfinished and is_at_rest(folders, record.sha256):
             problem = Problem(
                 "untold_force",
                 record.before.name,
