@@ -17,6 +17,7 @@ from sheetflow.custody import (
     plan_duplicate,
     quarantine_sheet,
     stage_sheet,
+    staged_twin,
 )
 from sheetflow.errors import UnreadableImage
 from sheetflow.files import digest_bytes
@@ -215,3 +216,11 @@ def test_a_long_name_in_many_bytes_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("\U0001f5bc" * 60 + ".json")
     write_file(path, b"{}")
     assert path.read_bytes() == b"{}"
+
+
+def test_of_two_equal_files_the_second_knows_that_the_first_is_in_work(
+    folders: Folders, staged: Sheet, drop
+) -> None:
+    assert staged_twin(folders, sheet_at(drop("again.png", b"one"))) == "mugs.png"
+    os.link(staged.path, folders.inbox / "mugs.png")  # what a killed move leaves is no second file
+    assert staged_twin(folders, sheet_at(folders.inbox / "mugs.png")) is None
