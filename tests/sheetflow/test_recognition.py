@@ -216,3 +216,8 @@ def test_edges_that_line_up_in_pictures_are_no_frames() -> None:
         box = drawn.boxes[index]
         wide = Box(box.left - 90, box.top, box.width + 180, box.height)
         assert overlap(wide, box_around(pair.picture_quad)) > 0.85
+
+
+def test_several_pictures_beside_the_only_code_are_doubted() -> None:
+    drawn = Drawn(no_code={1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
+    assert drawn.read().needs_review
