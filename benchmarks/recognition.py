@@ -1,22 +1,26 @@
 """Score the reader on sheets with a truth.json, or on photographs of single codes.
 
     python benchmarks/recognition.py DIR [--json]
+    python benchmarks/recognition.py --drawn SEED COUNT [--json]
 
 A folder with a `truth.json` is a set of sheets, scored level by level. Any other folder is a tree
 of photographs, `x.webp` (or .png, .jpg) with the expected text in `x.txt`, scored by symbology,
-beside plain pyzbar and plain zxing-cpp on the same files.
+beside plain pyzbar and plain zxing-cpp on the same files. With `--drawn`, sheets of all layouts are
+drawn at random by sheetflow's own generator, the same ones for the same seed, and scored.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -30,24 +34,41 @@ from sheetflow.geometry import Quad
 from sheetflow.images import load_image
 from sheetflow.reading import SheetReading
 from sheetflow.recognition import read_sheet
+from sheetflow.samples.drawing import draw_sheet
+from sheetflow.samples.files import sheet_bytes
+from sheetflow.samples.spec import Frame, LabelSide, PictureStyle, SheetSpec
 
 RETAIL_FOLDERS = ("ean", "upc", "code128", "code39", "itf", "qrcode")
 NO_CODE_FOLDERS = ("falsepositives",)
 GOOD_CUT = 0.8
 SAME_PICTURE = 0.5
 
+_SIDES: tuple[LabelSide, ...] = ("below", "above", "left", "right")
+_FRAMES: tuple[Frame, ...] = get_args(Frame)
+_PICTURES: tuple[PictureStyle, ...] = get_args(PictureStyle)
+_MIXES = (("EAN13",), ("QR",), ("EAN13", "CODE128", "QR"), ("CODE128",), ("EAN8", "UPCA"))
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that fits the folder and print its table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "folder", type=Path, help="sheets with a truth.json, or photographs of codes"
+        "folder", type=Path, nargs="?", help="sheets with a truth.json, or photographs of codes"
+    )
+    parser.add_argument(
+        "--drawn", type=int, nargs=2, metavar=("SEED", "COUNT"), help="draw the sheets"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)  # CPU seconds of one core, as the flows use it
-    is_sheets = (options.folder / "truth.json").is_file()
-    scores = score_sheets(options.folder) if is_sheets else score_codes(options.folder)
+    if (options.folder is None) == (options.drawn is None):
+        parser.error("name a folder, or a seed and a count of sheets to draw")
+    if options.drawn is not None:
+        scores = score_drawn(*options.drawn)
+    elif (options.folder / "truth.json").is_file():
+        scores = score_sheets(options.folder)
+    else:
+        scores = score_codes(options.folder)
     if options.json:
         print(json.dumps(scores, indent=1))
     else:
@@ -60,14 +81,60 @@ def score_sheets(folder: Path) -> dict[str, dict[str, float]]:
     counts: dict[str, Counter[str]] = {}
     for truth in json.loads((folder / "truth.json").read_bytes())["sheets"]:
         data = (folder / truth["file"]).read_bytes()
-        start = time.process_time()
-        reading = read_sheet(load_image(data, sheet=truth["file"]))
-        seconds = time.process_time() - start
-        counts.setdefault(truth["level"], Counter()).update(_sheet_counts(truth, reading, seconds))
+        counts.setdefault(truth["level"], Counter()).update(_score(truth, data))
     return {level: _level_scores(count) for level, count in counts.items()}
 
 
-def _sheet_counts(truth: Mapping[str, Any], reading: SheetReading, seconds: float) -> Counter[str]:
+def score_drawn(seed: int, count: int) -> dict[str, dict[str, float]]:
+    """Return the scores of sheets drawn at random; the same seed draws the same sheets."""
+    chance = random.Random(seed)  # noqa: S311 - no secret, but a series that can be repeated
+    counts: Counter[str] = Counter()
+    while counts["sheets"] < count:
+        spec = _random_spec(chance)
+        try:
+            drawn = draw_sheet(spec)
+        except ValueError:  # no room for such codes in such cells
+            continue
+        lacking = spec.scribbled_codes
+        counts.update(_score(drawn.truth, sheet_bytes(drawn, spec), is_spoilt=bool(lacking)))
+    return {f"drawn, seed {seed}": _level_scores(counts)}
+
+
+def _random_spec(chance: random.Random) -> SheetSpec:
+    spec = SheetSpec(
+        seed=chance.randrange(10**6),
+        page=chance.choice(["A4", "A5", "Letter"]),
+        dpi=chance.choice([150, 200, 300]),
+        rows=chance.randint(1, 6),
+        columns=chance.randint(1, 5),
+        label_side=chance.choice(_SIDES),
+        frame=chance.choice(_FRAMES),
+        pictures=chance.choice(_PICTURES),
+        symbologies=chance.choice(_MIXES),
+        header=chance.random() < 0.6,
+        footer=chance.random() < 0.6,
+        captions=chance.random() < 0.6,
+        prices=chance.random() < 0.6,
+        digits=chance.random() < 0.7,
+        skew_deg=chance.choice([0, 0, 0.5, -1.2]),
+        noise=chance.choice([0, 0, 2, 4]),
+    )
+    if chance.random() < 0.3:
+        spoilt = frozenset({chance.randrange(spec.cell_count)})
+        return replace(spec, scribbled_codes=spoilt)
+    return spec
+
+
+def _score(truth: Mapping[str, Any], data: bytes, *, is_spoilt: bool = False) -> Counter[str]:
+    start = time.process_time()
+    reading = read_sheet(load_image(data, sheet=truth["file"]))
+    seconds = time.process_time() - start
+    return _sheet_counts(truth, reading, seconds, is_spoilt=is_spoilt)
+
+
+def _sheet_counts(
+    truth: Mapping[str, Any], reading: SheetReading, seconds: float, *, is_spoilt: bool
+) -> Counter[str]:
     items = truth["items"]
     codes = Counter(item["code"]["text"] for item in items if item["code"])
     pictures = [item["picture"]["quad"] for item in items if item["picture"]]
@@ -84,7 +151,7 @@ def _sheet_counts(truth: Mapping[str, Any], reading: SheetReading, seconds: floa
     )
     right = _right_pairs(wanted, reading)
     is_right = right == len(wanted) == len(reading.pairs)
-    lacks = len(wanted) < len(items) or len(codes) < codes.total()
+    lacks = is_spoilt or len(wanted) < len(items) or len(codes) < codes.total()
     return Counter(
         sheets=1,
         codes=codes.total(),

@@ -17,9 +17,9 @@ from sheetflow.segmentation import Kind, Region
 
 _OUT_OF_PLACE_PX = 30.0
 _TOUCH_PX = 6.0
-# Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of the
-# shorter side, and more than .3 of the box was ink; several things taken for one picture had .15 to
-# .44 of ink, and gaps of .21 to .99.
+# Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
+# the shorter side, and more than .3 of the box was ink; several things taken for one picture had
+# .15 to .44 of ink, and gaps of .21 to .99.
 _WIDEST_GAP = 0.25
 _LEAST_INK = 0.2
 _ALIKE = 0.3
