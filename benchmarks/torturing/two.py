@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from benchmarks.torturing.sheets import TestSheet
 from benchmarks.torturing.stage import Stage
 from benchmarks.torturing.victims import Victims
 
-_LEASE_S = 2
+_LEASE_S = 5  # long enough for a busy machine's heartbeat
 
 
 def two_machines(
@@ -39,10 +40,11 @@ def two_machines(
     problems = [f"HUNG {run.last_door}" for run in runs if run.hung]
     problems += check_now(stage.scene)
     last = None
-    for _ in range(4):  # what the dead one held is taken over once its lease has run out
+    for _ in range(10):  # what the dead one held is taken over once its lease has run out
         last = other.run(stage.environment, stage.roots, machine="machine-b")
         if not any(stage.scene.places["staging"].iterdir()):
             break
+        time.sleep(1)
     if last is None or last.status != 0:
         problems.append(f"the last run ended {last.status if last else None}: {last}")
     problems += check_settled(stage.scene)

@@ -41,7 +41,7 @@ def test_a_line_cut_in_the_upload(play: Playground) -> None:
     assert trial.violations == []
 
 
-@pytest.mark.parametrize("door", ["write .sheetflow/work", "link images_old", "unlink source"])
+@pytest.mark.parametrize("door", ["write .sheetflow/work", "link images_old"])
 def test_a_disk_that_refuses(play: Playground, door: str) -> None:
     with play.trial(door) as trial:
         harm = Harm(door=1, when=f"errno:{errno.ENOSPC}", repeat=True, only=door)
