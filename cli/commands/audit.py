@@ -42,8 +42,8 @@ def audit(*, sample: float, repair: bool, as_json: bool) -> None:
     MongoDB and hashed, every file is where its state says, and nothing is left over. Each problem
     is told with its cure. Exit status 1 if there is one that was not mended, or MongoDB is away.
 
-    Look at what it tells before you --repair: a sheet in images_old/ that neither ledger nor records
-    know, such as one that an earlier tool put there, is sent back to staging and stored anew.
+    Look at what it tells before you --repair: a sheet in images_old/ that neither ledger nor
+    records know, such as one that an earlier tool put there, is sent back to staging and stored.
     """
     from datetime import UTC, datetime
 
