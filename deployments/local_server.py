@@ -88,11 +88,16 @@ class PrefectServer:
         }
         return {**SERVER_SETTINGS, **kept, **own}
 
-    def ready(self, folder: Path, address: str) -> bool:  # noqa: ARG002 - of the protocol
-        """Tell whether the API answers."""
+    def ready(self, folder: Path, address: str) -> bool:
+        """Tell whether the API answers, and is ours.
+
+        Two servers that start at once can choose the same port: the one that comes second ends,
+        but until it has, the other's answers must not be taken for its own.
+        """
         try:
-            return _get(f"{address}/health") is True
-        except (OSError, ValueError):
+            home = _get(f"{address}/admin/settings")["home"]
+            return Path(home) == folder / "home" and _get(f"{address}/health") is True
+        except (OSError, ValueError, KeyError, TypeError):
             return False
 
     def explain(self, log: Path, exit_code: int | None) -> SheetflowError:

@@ -213,3 +213,9 @@ def test_the_log_becomes_an_error_with_a_cure(
     error = PrefectServer().explain(log, exit_code)
     assert type(error) is kind
     assert told in str(error)
+
+
+def test_two_servers_that_start_at_once_do_not_share_a_port(tmp_path: Path) -> None:
+    first, second = (prefect_server(tmp_path / name) for name in ("first", "second"))
+    with first.joining() as one, second.joining() as two:
+        assert one.address() != two.address()
