@@ -28,15 +28,15 @@ import zxingcpp
 from numpy.typing import NDArray
 from pyzbar import pyzbar
 
-from sheetflow.barcodes import decode_label
 from sheetflow.errors import SheetRejected
-from sheetflow.geometry import Quad
-from sheetflow.images import load_image
 from sheetflow.reading import SheetReading
-from sheetflow.recognition import read_sheet
 from sheetflow.samples.drawing import draw_sheet
 from sheetflow.samples.files import sheet_bytes
 from sheetflow.samples.spec import Frame, LabelSide, PictureStyle, SheetSpec
+from sheetflow.vision.barcodes import decode_label
+from sheetflow.vision.geometry import Quad
+from sheetflow.vision.images import load_image
+from sheetflow.vision.recognition import read_sheet
 
 RETAIL_FOLDERS = ("ean", "upc", "code128", "code39", "itf", "qrcode")
 NO_CODE_FOLDERS = ("falsepositives",)

@@ -210,7 +210,7 @@ def _versions() -> dict[str, str]:
     import pymongo
 
     import sheetflow
-    from sheetflow.mongod_binary import find_mongod
+    from sheetflow.servers.mongod_binary import find_mongod
 
     version = find_mongod().version or (0, 0)
     return {

@@ -26,7 +26,7 @@ def demo(root: Path, *, keep: bool) -> None:
     """Draw sample sheets into ROOT/source, ingest them, and show what became of them."""
     prepare_prefect(verbose=False)
     from deployments.server import prefect_api_starting
-    from sheetflow.folders import prepare_folders
+    from sheetflow.custody.folders import prepare_folders
     from sheetflow.settings import load_settings
 
     settings = load_settings(root=root.absolute())
@@ -58,7 +58,7 @@ def demo(root: Path, *, keep: bool) -> None:
 def _start_afresh(settings: Settings) -> None:
     """Remove what an earlier demo left, but for the Prefect server's history of runs."""
     from sheetflow.errors import UsageError
-    from sheetflow.mongod import embedded_mongod
+    from sheetflow.servers.mongod import embedded_mongod
 
     folders = settings.folders
     if embedded_mongod(folders.mongodb).peek() is not None:
@@ -90,7 +90,7 @@ def _draw(settings: Settings) -> int:
 @contextlib.contextmanager
 def _mongodb(settings: Settings) -> Iterator[str]:
     """Keep the embedded MongoDB up beyond the run; yield what may be shown of its address."""
-    from sheetflow.mongod import embedded_mongod
+    from sheetflow.servers.mongod import embedded_mongod
 
     if settings.mongodb_uri is not None:
         yield "your own (MONGODB_URI)"

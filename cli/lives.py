@@ -9,7 +9,7 @@ import click
 from cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
-    from sheetflow.lives import Life
+    from sheetflow.custody.lives import Life
     from sheetflow.settings import Settings
     from sheetflow.store.connection import Store
 
@@ -23,8 +23,8 @@ def tell_lives(settings: Settings, name: str, *, as_json: bool) -> bool:
     Raises:
         UsageError: Nothing is known of such a sheet.
     """
+    from sheetflow.custody.names import shown_name
     from sheetflow.errors import UsageError
-    from sheetflow.names import shown_name
     from sheetflow.store.reach import store_at_hand
 
     with store_at_hand(settings, start=True) as at_hand:
@@ -54,8 +54,8 @@ def tell_lives(settings: Settings, name: str, *, as_json: bool) -> bool:
 
 
 def _lives(settings: Settings, name: str, store: Store | None) -> list[Life]:
-    from sheetflow.lives import digests_meant, lives_of
-    from sheetflow.lookup import is_digest_start
+    from sheetflow.custody.lives import digests_meant, lives_of
+    from sheetflow.custody.lookup import is_digest_start
 
     digests = digests_meant(settings.folders, name)
     documents = []
@@ -68,7 +68,7 @@ def _lives(settings: Settings, name: str, store: Store | None) -> list[Life]:
 
 
 def _tell(life: Life) -> None:
-    from sheetflow.names import shown_name
+    from sheetflow.custody.names import shown_name
 
     click.echo(f"{shown_name(life.name)}: {life.state}")
     click.echo(f"  SHA-256   {life.sha256}")

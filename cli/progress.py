@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sheetflow.names import shown_name
+from sheetflow.custody.names import shown_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress

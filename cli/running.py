@@ -36,7 +36,7 @@ class FinishedRun:
 
     def print_table(self, settings: Settings) -> None:
         """Print a row for each sheet, then what is wrong, where the archive is, and the run."""
-        from sheetflow.names import shown_name
+        from sheetflow.custody.names import shown_name
 
         if self.outcomes:
             columns = ["sheet", "pictures", "symbols", "pairs", "state", "seconds"]
@@ -86,7 +86,7 @@ def run_flow(call: Callable[[], Any], api_url: str, *, as_json: bool) -> Finishe
 
 
 def _row(outcome: Outcome) -> list[object]:
-    from sheetflow.names import shown_name
+    from sheetflow.custody.names import shown_name
 
     counts = outcome.counts
     return [

@@ -15,8 +15,8 @@ def check_prefect(settings: Settings) -> Iterator[Check]:
     from prefect.client.orchestration import get_client
 
     from deployments.server import prefect_api
+    from sheetflow.custody.folders import prepare_folders
     from sheetflow.errors import SheetflowError
-    from sheetflow.folders import prepare_folders
 
     yield Check("Prefect", True, prefect.__version__)
     try:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sheetflow.companion_service import PortTaken, last_lines
 from sheetflow.errors import ConfigurationError, SheetflowError, TransientError
+from sheetflow.servers.companion_service import PortTaken, last_lines
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from deployments.local_server import PrefectServer
-from sheetflow.companions import Companion, Membership
 from sheetflow.errors import ConfigurationError
+from sheetflow.servers.companions import Companion, Membership
 
 _ASKS_PREFECT = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}
 _CLIENT_DRAIN_TIMEOUT_S = 20.0

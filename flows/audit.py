@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sheetflow.audit.report import Report
 from sheetflow.audit.sampling import Sample
-from sheetflow.folders import prepare_folders
+from sheetflow.custody.folders import prepare_folders
 from sheetflow.settings import load_settings
 from tasks.audit import examine
 

@@ -12,12 +12,12 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from sheetflow.custody.folders import Folders, prepare_folders
+from sheetflow.custody.forced_steps import settle_forced
+from sheetflow.custody.forcing import Plan, plan_force
+from sheetflow.custody.journal import whoami
+from sheetflow.custody.names import shown_name
 from sheetflow.errors import SheetflowError
-from sheetflow.folders import Folders, prepare_folders
-from sheetflow.forced_steps import settle_forced
-from sheetflow.forcing import Plan, plan_force
-from sheetflow.journal import whoami
-from sheetflow.names import shown_name
 from sheetflow.settings import load_settings
 from sheetflow.store.connection import Store
 from sheetflow.store.reach import store_at_hand

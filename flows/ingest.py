@@ -18,13 +18,13 @@ from pydantic import Field
 
 from flows.journey import Journey
 from flows.outcomes import Outcome, announce, expect, summary, verdict
-from sheetflow.custody import bring_in, half_archived, staged_files
-from sheetflow.folders import check_room, prepare_folders
-from sheetflow.forced_steps import settle_forced, tell_untold
-from sheetflow.inbox import Inbox, Waiting, look_into_inbox, waiting_names
+from sheetflow.custody.folders import check_room, prepare_folders
+from sheetflow.custody.forced_steps import settle_forced, tell_untold
+from sheetflow.custody.inbox import Inbox, Waiting, look_into_inbox, waiting_names
+from sheetflow.custody.moves import bring_in, half_archived, staged_files
+from sheetflow.custody.names import shown_name
+from sheetflow.custody.reconciling import reconcile
 from sheetflow.isolation import IsolatedWorkers
-from sheetflow.names import shown_name
-from sheetflow.reconciling import reconcile
 from sheetflow.settings import OnDoubt, load_settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor

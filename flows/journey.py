@@ -12,7 +12,11 @@ from typing import Any
 from prefect import Task
 
 from flows.outcomes import Outcome
-from sheetflow.custody import adopt_staged, claimed_sheet, record_failure, staged_twin
+from sheetflow.custody.journal import Entry, load_entry
+from sheetflow.custody.leases import LeaseLost
+from sheetflow.custody.moves import adopt_staged, claimed_sheet, record_failure, staged_twin
+from sheetflow.custody.names import shown_name
+from sheetflow.custody.results import discard_result, load_result
 from sheetflow.errors import (
     ConfigurationError,
     SheetBusy,
@@ -21,10 +25,6 @@ from sheetflow.errors import (
     SpoiledResult,
     StoreUnavailable,
 )
-from sheetflow.journal import Entry, load_entry
-from sheetflow.leases import LeaseLost
-from sheetflow.names import shown_name
-from sheetflow.results import discard_result, load_result
 from sheetflow.settings import OnDoubt
 from sheetflow.sheets import ProcessedSheet, Sheet, State
 from sheetflow.store.ledger import Twin, archived_twin

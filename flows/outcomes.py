@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from sheetflow.names import portable_name, shown_name
+from sheetflow.custody.names import portable_name, shown_name
 from sheetflow.sheets import Counts
 from sheetflow.sheets import State as SheetState
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sheetflow.custody import archive_duplicate, archive_sheet, plan_duplicate
-from sheetflow.folders import Folders
-from sheetflow.journal import Event, forget_sheet, load_entry, whoami
-from sheetflow.leases import check_lease
-from sheetflow.names import shown_name
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import Event, forget_sheet, load_entry, whoami
+from sheetflow.custody.leases import check_lease
+from sheetflow.custody.moves import archive_duplicate, archive_sheet, plan_duplicate
+from sheetflow.custody.names import shown_name
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import Store

@@ -69,7 +69,7 @@ def check_store(settings: Settings) -> Iterator[Check]:
 
 def _check_zbar() -> Check:
     try:
-        importlib.import_module("sheetflow.barcodes")  # loads the C library
+        importlib.import_module("sheetflow.vision.barcodes")  # loads the C library
     except ImportError as error:
         return Check(
             "zbar",

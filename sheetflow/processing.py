@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from sheetflow.crops import Crop, cut_pictures
+from sheetflow.custody.files import digest_bytes, read_file
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import Entry, load_entry, save_entry
+from sheetflow.custody.leases import check_lease
+from sheetflow.custody.names import shown_name
+from sheetflow.custody.results import save_result
 from sheetflow.errors import DigestMismatch, ImageTooLarge, TooManySymbols, WorkerFailed
-from sheetflow.files import digest_bytes, read_file
-from sheetflow.folders import Folders
-from sheetflow.images import load_image
 from sheetflow.isolation import IsolatedWorkers
-from sheetflow.journal import Entry, load_entry, save_entry
-from sheetflow.leases import check_lease
-from sheetflow.names import shown_name
 from sheetflow.reading import SheetReading
-from sheetflow.recognition import RecognitionSettings, read_sheet
-from sheetflow.results import save_result
 from sheetflow.sheets import Counts, ProcessedSheet, Sheet, State
+from sheetflow.vision.crops import Crop, cut_pictures
+from sheetflow.vision.images import load_image
+from sheetflow.vision.recognition import RecognitionSettings, read_sheet
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sheetflow.geometry import Quad
+from sheetflow.vision.geometry import Quad
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from datetime import datetime
 
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.names import shown_name
 from sheetflow.errors import CustodyError, TransientError
-from sheetflow.files import digest_bytes
-from sheetflow.names import shown_name
 from sheetflow.records import Draft
 from sheetflow.sheets import ProcessedSheet
 

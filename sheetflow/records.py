@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sheetflow import __version__
+from sheetflow.custody.files import digest_bytes, read_file
+from sheetflow.custody.names import shown_name
 from sheetflow.errors import SpoiledResult
-from sheetflow.files import digest_bytes, read_file
-from sheetflow.geometry import Quad
-from sheetflow.names import shown_name
 from sheetflow.reading import Pair
 from sheetflow.sheets import CropFile, ProcessedSheet
+from sheetflow.vision.geometry import Quad
 
 Document = dict[str, Any]
 

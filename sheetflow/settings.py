@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.lease_files import LEASE_S
 from sheetflow.errors import ConfigurationError
-from sheetflow.folders import Folders
-from sheetflow.lease_files import LEASE_S
 
 
 class OnDoubt(StrEnum):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from sheetflow.names import portable_name, shown_name
+from sheetflow.custody.names import portable_name, shown_name
 from sheetflow.reading import SheetReading
 
 

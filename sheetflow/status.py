@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sheetflow.custody import reason_file, staged_files
-from sheetflow.folders import Folders
-from sheetflow.inbox import waiting_names
-from sheetflow.journal import Entry
-from sheetflow.lookup import entries_by_staged_name
-from sheetflow.names import is_ignored, portable_name
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.inbox import waiting_names
+from sheetflow.custody.journal import Entry
+from sheetflow.custody.lookup import entries_by_staged_name
+from sheetflow.custody.moves import reason_file, staged_files
+from sheetflow.custody.names import is_ignored, portable_name
 from sheetflow.sheets import State
 
 _AWAITING_UPLOAD = (State.PROCESSED, State.UPLOADED)

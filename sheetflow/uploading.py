@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sheetflow.folders import Folders
-from sheetflow.journal import load_entry, save_entry
-from sheetflow.leases import check_lease
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import load_entry, save_entry
+from sheetflow.custody.leases import check_lease
 from sheetflow.reading import Pair
 from sheetflow.receipts import UploadReceipt
 from sheetflow.records import drafts_of

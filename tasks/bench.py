@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
-from sheetflow.custody import staged_files
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import Entry
+from sheetflow.custody.moves import staged_files
 from sheetflow.errors import SheetflowError
-from sheetflow.folders import Folders
 from sheetflow.isolation import IsolatedWorkers
-from sheetflow.journal import Entry
 from sheetflow.settings import Settings
 from sheetflow.store.connection import StoreDoor
 from sheetflow.store.ledger import write_entry

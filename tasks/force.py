@@ -5,9 +5,9 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from sheetflow.folders import Folders
-from sheetflow.forced_steps import Forced
-from sheetflow.forcing import Plan, force_archive, sheet_to_undo, undo_force
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.forced_steps import Forced
+from sheetflow.custody.forcing import Plan, force_archive, sheet_to_undo, undo_force
 from sheetflow.store.connection import Store
 
 

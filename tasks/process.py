@@ -6,8 +6,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from sheetflow.processing import ProcessingLimits, note_processed, process_sheet
-from sheetflow.recognition import RecognitionSettings
 from sheetflow.sheets import ProcessedSheet, Sheet
+from sheetflow.vision.recognition import RecognitionSettings
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient
 

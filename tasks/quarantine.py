@@ -7,9 +7,9 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from sheetflow.custody import quarantine_sheet
+from sheetflow.custody.journal import load_entry
+from sheetflow.custody.moves import quarantine_sheet
 from sheetflow.errors import SheetRejected
-from sheetflow.journal import load_entry
 from sheetflow.sheets import Sheet
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient

@@ -12,11 +12,11 @@ import pytest
 from pymongo import MongoClient
 
 from deployments.server import prefect_server as prefect_server_companion
-from sheetflow.folders import Folders, prepare_folders
-from sheetflow.mongod import embedded_mongod
+from sheetflow.custody.folders import Folders, prepare_folders
 from sheetflow.samples.drawing import draw_sheet
 from sheetflow.samples.files import sheet_bytes
 from sheetflow.samples.spec import SheetSpec
+from sheetflow.servers.mongod import embedded_mongod
 from sheetflow.settings import Settings
 
 

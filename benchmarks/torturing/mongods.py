@@ -15,7 +15,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from sheetflow.mongod_binary import find_mongod
+from sheetflow.servers.mongod_binary import find_mongod
 
 _SET = "torture"
 

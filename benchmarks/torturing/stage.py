@@ -145,8 +145,8 @@ class Stage:
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
     """Run a MongoDB and a Prefect server; yield their addresses, (MongoDB, Prefect)."""
     from deployments.local_server import PrefectServer
-    from sheetflow.companions import Companion
-    from sheetflow.mongod import embedded_mongod
+    from sheetflow.servers.companions import Companion
+    from sheetflow.servers.mongod import embedded_mongod
 
     class OfItsOwn(PrefectServer):
         """On a port that no other harness, test session or person begins with."""

@@ -140,7 +140,7 @@ def _install_doors(order: dict[str, Any], scratch: Path) -> None:
 
 def _be_another_machine(name: str) -> None:
     """Look to the leases like another machine, on a mount that passes no locks on."""
-    import sheetflow.lease_files as files
+    import sheetflow.custody.lease_files as files
 
     def no_locks(_descriptor: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

@@ -49,7 +49,7 @@ def audit(*, sample: float, repair: bool, as_json: bool) -> None:
 
     from sheetflow.audit.run import audit as run_audit
     from sheetflow.audit.sampling import Sample
-    from sheetflow.folders import prepare_folders
+    from sheetflow.custody.folders import prepare_folders
     from sheetflow.settings import load_settings
 
     settings = load_settings(root=chosen_root())
@@ -64,7 +64,7 @@ def audit(*, sample: float, repair: bool, as_json: bool) -> None:
 
 
 def _show(report: Report) -> None:
-    from sheetflow.names import shown_name
+    from sheetflow.custody.names import shown_name
 
     checked = sorted(report.checked.items())
     print_table(["looked at", "number"], [[what.replace("_", " "), n] for what, n in checked])

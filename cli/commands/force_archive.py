@@ -11,8 +11,8 @@ from cli.options import chosen_root, json_option, root_option
 from cli.tables import print_json
 
 if TYPE_CHECKING:
-    from sheetflow.forced_steps import Forced
-    from sheetflow.forcing import Plan
+    from sheetflow.custody.forced_steps import Forced
+    from sheetflow.custody.forcing import Plan
     from sheetflow.settings import Settings
     from sheetflow.store.connection import Store
 
@@ -36,8 +36,8 @@ def force_archive(
     """
     if undo and name is None:
         raise click.UsageError("Name the sheet whose force-archive shall be undone.")
-    from sheetflow.folders import prepare_folders
-    from sheetflow.forced_steps import settle_forced
+    from sheetflow.custody.folders import prepare_folders
+    from sheetflow.custody.forced_steps import settle_forced
     from sheetflow.settings import load_settings
     from sheetflow.store.reach import store_at_hand
 
@@ -57,8 +57,8 @@ def force_archive(
 def _force(
     settings: Settings, name: str | None, reason: str | None, store: Store | None, *, yes: bool
 ) -> Forced:
-    from sheetflow.forcing import force_archive as force
-    from sheetflow.forcing import plan_force
+    from sheetflow.custody.forcing import force_archive as force
+    from sheetflow.custody.forcing import plan_force
 
     plan = plan_force(settings.folders, name, store)
     _warn(plan)
@@ -70,8 +70,8 @@ def _force(
 def _undo(
     settings: Settings, name: str, reason: str | None, store: Store | None, *, yes: bool
 ) -> Forced:
-    from sheetflow.forcing import sheet_to_undo, undo_force
-    from sheetflow.names import shown_name
+    from sheetflow.custody.forcing import sheet_to_undo, undo_force
+    from sheetflow.custody.names import shown_name
 
     found = sheet_to_undo(settings.folders, name)
     if not yes and sys.stdin.isatty():
@@ -81,7 +81,7 @@ def _undo(
 
 
 def _warn(plan: Plan) -> None:
-    from sheetflow.names import shown_name
+    from sheetflow.custody.names import shown_name
 
     name, standing = shown_name(plan.found.path.name), plan.standing
     click.echo(f"{name} [{plan.sha256[:8]}] is {plan.found.state}: {standing.told()}.", err=True)
@@ -107,7 +107,7 @@ def _confirmed(question: str, *, yes: bool) -> bool:
 
 
 def _show(settings: Settings, done: Forced, *, as_json: bool) -> None:
-    from sheetflow.names import shown_name
+    from sheetflow.custody.names import shown_name
 
     value = done.to_json()
     if as_json:

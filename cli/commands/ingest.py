@@ -61,9 +61,9 @@ def ingest_one(file: Path, *, on_doubt: str | None, as_json: bool, verbose: bool
     else, which is copied into source/ first and itself left alone.
     """
     settings = _settings(on_doubt)
-    from sheetflow.custody import bring_in
-    from sheetflow.folders import prepare_folders
-    from sheetflow.names import portable_name
+    from sheetflow.custody.folders import prepare_folders
+    from sheetflow.custody.moves import bring_in
+    from sheetflow.custody.names import portable_name
 
     prepare_folders(settings.folders)
     path = bring_in(settings.folders, file)
@@ -89,7 +89,7 @@ def _settings(on_doubt: str | None) -> Settings:
 def _run(call: Callable[[], Any], settings: Settings, *, as_json: bool, verbose: bool) -> None:
     prepare_prefect(verbose=verbose)
     from deployments.server import prefect_api_starting
-    from sheetflow.folders import prepare_folders
+    from sheetflow.custody.folders import prepare_folders
 
     prepare_folders(settings.folders)
     with prefect_api_starting(settings.folders.prefect) as api:
@@ -104,6 +104,6 @@ def _run(call: Callable[[], Any], settings: Settings, *, as_json: bool, verbose:
 
 
 def _is_portable(path: Path) -> bool:
-    from sheetflow.names import portable_name
+    from sheetflow.custody.names import portable_name
 
     return portable_name(str(path)) == str(path)

@@ -13,8 +13,8 @@ from cli.options import json_option
 from cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
-    from sheetflow.geometry import Quad
     from sheetflow.reading import SheetReading
+    from sheetflow.vision.geometry import Quad
 
 
 @click.command()
@@ -53,12 +53,12 @@ def read(files: tuple[Path, ...], *, overlay: Path | None, as_json: bool) -> Non
 
 
 def _read(file: Path, overlay: Path | None) -> tuple[SheetReading, float]:
+    from sheetflow.custody.files import read_file
+    from sheetflow.custody.names import shown_name
     from sheetflow.errors import UsageError
-    from sheetflow.files import read_file
-    from sheetflow.images import load_image
-    from sheetflow.names import shown_name
-    from sheetflow.recognition import read_sheet
     from sheetflow.settings import load_settings
+    from sheetflow.vision.images import load_image
+    from sheetflow.vision.recognition import read_sheet
 
     settings = load_settings()
     started = time.perf_counter()
@@ -73,7 +73,7 @@ def _read(file: Path, overlay: Path | None) -> tuple[SheetReading, float]:
     reading = read_sheet(image)
     seconds = time.perf_counter() - started
     if overlay is not None:
-        from sheetflow.overlay import draw_overlay
+        from sheetflow.vision.overlay import draw_overlay
 
         overlay.mkdir(parents=True, exist_ok=True)
         (overlay / f"{file.stem}.overlay.png").write_bytes(draw_overlay(image, reading))
@@ -111,7 +111,7 @@ def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any
 
 
 def _show(file: Path, reading: SheetReading, seconds: float) -> None:
-    from sheetflow.names import shown_name
+    from sheetflow.custody.names import shown_name
 
     print_table(
         ["row", "column", "code", "symbology", "confidence", "doubts"],
@@ -137,6 +137,6 @@ def _points(quad: Quad) -> list[list[float]]:
 
 
 def _spelled(file: Path) -> str:
-    from sheetflow.names import portable_name
+    from sheetflow.custody.names import portable_name
 
     return portable_name(str(file))

@@ -14,7 +14,7 @@ from cli.tables import print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sheetflow.retrying import Retried
+    from sheetflow.custody.retrying import Retried
     from sheetflow.settings import Settings
 
 
@@ -34,9 +34,9 @@ def retry(names: tuple[str, ...], *, all_failed: bool, all_rejected: bool, as_js
     """
     if not (names or all_failed or all_rejected):
         raise click.UsageError("Name a sheet, or give --all-failed or --all-rejected.")
+    from sheetflow.custody.folders import prepare_folders
+    from sheetflow.custody.retrying import retry_sheet, select_for_retry
     from sheetflow.errors import SheetflowError
-    from sheetflow.folders import prepare_folders
-    from sheetflow.retrying import retry_sheet, select_for_retry
     from sheetflow.settings import load_settings
 
     settings = load_settings(root=chosen_root())
@@ -72,7 +72,7 @@ def _tell_ledger(settings: Settings, retried: Sequence[Retried]) -> None:
 
 
 def _show(retried: Sequence[Retried], *, ok: bool, as_json: bool) -> None:
-    from sheetflow.names import shown_name
+    from sheetflow.custody.names import shown_name
 
     if as_json:
         print_json({"retried": [sheet.to_json() for sheet in retried], "ok": ok})

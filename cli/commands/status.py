@@ -64,7 +64,7 @@ def _show(now: SystemStatus, settings: Settings, *, reachable: bool) -> None:
         ],
     )
     if now.sheets:
-        from sheetflow.names import shown_name
+        from sheetflow.custody.names import shown_name
 
         print_table(
             ["staged sheet", "state", "attempts", "what is the matter"],

@@ -9,10 +9,10 @@ from typing import Any
 
 from sheetflow.audit.mends import tell_ledger
 from sheetflow.audit.report import Problem, Report
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import Entry, entries, load_entry
+from sheetflow.custody.leases import owned, remove_claim
 from sheetflow.errors import SheetBusy
-from sheetflow.folders import Folders
-from sheetflow.journal import Entry, entries, load_entry
-from sheetflow.leases import owned, remove_claim
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
 from sheetflow.store.survey import Document, sheet_document

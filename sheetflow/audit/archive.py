@@ -17,13 +17,13 @@ from sheetflow.audit.mends import (
 )
 from sheetflow.audit.report import Problem, Report
 from sheetflow.audit.sampling import Sample
-from sheetflow.batches import batched
+from sheetflow.custody.batches import batched
+from sheetflow.custody.files import digest_file
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.forced import load_forced
+from sheetflow.custody.journal import Entry, load_entry
+from sheetflow.custody.names import is_ignored, names_on_disk, portable_name
 from sheetflow.errors import CustodyError, FolderUnavailable
-from sheetflow.files import digest_file
-from sheetflow.folders import Folders
-from sheetflow.forced import load_forced
-from sheetflow.journal import Entry, load_entry
-from sheetflow.names import is_ignored, names_on_disk, portable_name
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
 from sheetflow.store.survey import Document, images_of_sheet, sheet_document, sheets_archived_as

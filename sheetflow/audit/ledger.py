@@ -13,10 +13,10 @@ from sheetflow.audit.leftovers import is_at_rest
 from sheetflow.audit.mends import forget_leftovers, record_name, send_back
 from sheetflow.audit.report import Problem, Report
 from sheetflow.audit.sampling import Sample
-from sheetflow.folders import Folders
-from sheetflow.forced import load_forced
-from sheetflow.journal import load_entry
-from sheetflow.names import name_with_mark, names_on_disk
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.forced import load_forced
+from sheetflow.custody.journal import load_entry
+from sheetflow.custody.names import name_with_mark, names_on_disk
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
 from sheetflow.store.evidence import Evidence, Finding, examine_lines

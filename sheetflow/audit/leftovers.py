@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from sheetflow.audit.report import Problem, Report
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import forget_sheet, load_entry, work_folder
+from sheetflow.custody.leases import owned, remove_claim
 from sheetflow.errors import SheetBusy
-from sheetflow.folders import Folders
-from sheetflow.journal import forget_sheet, load_entry, work_folder
-from sheetflow.leases import owned, remove_claim
 
 OLD_S = 3600.0
 """Younger ones may belong to a run that is at work."""

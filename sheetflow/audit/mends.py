@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sheetflow.custody import claimed_sheet
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.forced import drop_forced, kept_products, load_forced
+from sheetflow.custody.forced_steps import tell_forced
+from sheetflow.custody.journal import Entry, Event, forget_sheet, load_entry, now_iso, whoami
+from sheetflow.custody.leases import owned
+from sheetflow.custody.moves import claimed_sheet
+from sheetflow.custody.names import shown_name
+from sheetflow.custody.returning import return_to_staging
 from sheetflow.errors import CustodyError
-from sheetflow.folders import Folders
-from sheetflow.forced import drop_forced, kept_products, load_forced
-from sheetflow.forced_steps import tell_forced
-from sheetflow.journal import Entry, Event, forget_sheet, load_entry, now_iso, whoami
-from sheetflow.leases import owned
-from sheetflow.names import shown_name
-from sheetflow.returning import return_to_staging
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import Store
 from sheetflow.store.ledger import write_duplicate, write_entry

@@ -11,9 +11,9 @@ from sheetflow.audit.archive import archived_file
 from sheetflow.audit.mends import send_back
 from sheetflow.audit.report import Problem, Report
 from sheetflow.audit.sampling import Sample
-from sheetflow.files import digest_bytes
-from sheetflow.folders import Folders
-from sheetflow.journal import load_entry
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import load_entry
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
 from sheetflow.store.mending import is_referenced, remove_picture, set_spoiled_record_aside

@@ -11,13 +11,13 @@ from pathlib import Path
 from sheetflow.audit.leftovers import is_old
 from sheetflow.audit.report import Problem, Report
 from sheetflow.audit.sampling import Sample
-from sheetflow.custody import claimed_sheet, reason_file
+from sheetflow.custody.files import digest_file, write_file
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import load_entry, now_iso
+from sheetflow.custody.lookup import quarantined_files, read_reason
+from sheetflow.custody.moves import claimed_sheet, reason_file
+from sheetflow.custody.names import portable_name
 from sheetflow.errors import CustodyError, FolderUnavailable
-from sheetflow.files import digest_file, write_file
-from sheetflow.folders import Folders
-from sheetflow.journal import load_entry, now_iso
-from sheetflow.lookup import quarantined_files, read_reason
-from sheetflow.names import portable_name
 
 
 def check_quarantine(folders: Folders, sample: Sample, report: Report) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sheetflow.custody.names import shown_name
 from sheetflow.errors import SheetBusy, SheetflowError
-from sheetflow.names import shown_name
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from sheetflow.audit.quarantine import check_quarantine
 from sheetflow.audit.report import Problem, Repair, Report
 from sheetflow.audit.sampling import Sample
 from sheetflow.audit.staging import check_staging
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.forced import Phase, forced_records
+from sheetflow.custody.forced_steps import settle_forced, tell_untold
+from sheetflow.custody.inbox import waiting_names
+from sheetflow.custody.reconciling import reconcile
 from sheetflow.errors import SheetflowError
-from sheetflow.folders import Folders
-from sheetflow.forced import Phase, forced_records
-from sheetflow.forced_steps import settle_forced, tell_untold
-from sheetflow.inbox import waiting_names
-from sheetflow.reconciling import reconcile
 from sheetflow.settings import Settings
 from sheetflow.store.connection import Store
 from sheetflow.store.reach import store_at_hand

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from sheetflow.geometry import Point
 from sheetflow.samples.shapes import Shape
+from sheetflow.vision.geometry import Point
 
 Colour = tuple[int, int, int]
 Window = tuple[int, int, int, int]

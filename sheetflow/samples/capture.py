@@ -7,9 +7,9 @@ import math
 import numpy as np
 from PIL import Image, ImageFilter
 
-from sheetflow.geometry import Point
 from sheetflow.samples.spec import SheetSpec
 from sheetflow.samples.truth import Project
+from sheetflow.vision.geometry import Point
 
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sheetflow.geometry import Point
+from sheetflow.vision.geometry import Point
 
 Shape = list[Point]
 

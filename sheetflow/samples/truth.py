@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from sheetflow.geometry import Point
+from sheetflow.vision.geometry import Point
 
 Rect = tuple[float, float, float, float]
 Project = Callable[[Point], Point]

@@ -18,9 +18,9 @@ import gridfs
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.names import shown_name
 from sheetflow.errors import CustodyError, StoreUnavailable
-from sheetflow.files import digest_bytes
-from sheetflow.names import shown_name
 from sheetflow.receipts import StoredImage, UploadReceipt, confirm_against
 from sheetflow.records import Document, Draft, record_fields
 from sheetflow.sheets import ProcessedSheet

@@ -19,7 +19,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from sheetflow.errors import SheetflowError, StoreRefused
-from sheetflow.mongod import embedded_mongod
+from sheetflow.servers.mongod import embedded_mongod
 from sheetflow.settings import Settings
 from sheetflow.store.errors import translated_store_errors
 from sheetflow.store.schema import SHEETS, prepare_database, revisions_name

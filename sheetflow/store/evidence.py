@@ -10,8 +10,8 @@ from typing import Any
 import gridfs
 from pymongo.collection import Collection
 
-from sheetflow.batches import batched
-from sheetflow.files import digest_bytes
+from sheetflow.custody.batches import batched
+from sheetflow.custody.files import digest_bytes
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sheetflow.forced import ForcedRecord
-from sheetflow.journal import Entry
+from sheetflow.custody.forced import ForcedRecord
+from sheetflow.custody.journal import Entry
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
 from sheetflow.store.ledger import entry_fields, write_fields

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sheetflow.journal import Entry, Event
-from sheetflow.names import portable_name
+from sheetflow.custody.journal import Entry, Event
+from sheetflow.custody.names import portable_name
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Counts, State
 from sheetflow.store.connection import Store

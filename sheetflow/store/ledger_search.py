@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sheetflow.names import portable_name
+from sheetflow.custody.names import portable_name
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sheetflow.files import digest_bytes
-from sheetflow.journal import Entry, Event
-from sheetflow.names import portable_name
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.journal import Entry, Event
+from sheetflow.custody.names import portable_name
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
 from sheetflow.store.evidence import image_digest

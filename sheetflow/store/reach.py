@@ -73,6 +73,6 @@ def mongodb_address(settings: Settings) -> str | None:
     """Return the configured URI, or the embedded server's if it runs; None if it does not."""
     if settings.mongodb_uri is not None:
         return settings.mongodb_uri.get_secret_value()
-    from sheetflow.mongod import embedded_mongod
+    from sheetflow.servers.mongod import embedded_mongod
 
     return embedded_mongod(settings.folders.mongodb).peek()

@@ -8,8 +8,8 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from sheetflow.batches import batched
-from sheetflow.names import portable_name
+from sheetflow.custody.batches import batched
+from sheetflow.custody.names import portable_name
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
 from sheetflow.store.evidence import image_digest

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sheetflow.files import digest_bytes
+from sheetflow.custody.files import digest_bytes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

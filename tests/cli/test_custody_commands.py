@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from sheetflow.custody import adopt_staged, quarantine_sheet, record_failure, stage_sheet
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.moves import adopt_staged, quarantine_sheet, record_failure, stage_sheet
 from sheetflow.errors import UnreadableImage
-from sheetflow.files import digest_bytes
-from sheetflow.folders import Folders
 from sheetflow.sheets import Sheet
 
 

@@ -18,9 +18,9 @@ import pytest
 import sheetflow
 from deployments.local_server import PrefectServer
 from deployments.server import prefect_server, ui_url
-from sheetflow.companion_service import PortTaken
-from sheetflow.companions import Companion
 from sheetflow.errors import ConfigurationError, TransientError
+from sheetflow.servers.companion_service import PortTaken
+from sheetflow.servers.companions import Companion
 
 REPOSITORY = Path(sheetflow.__file__).parents[1]
 IMPORTS = """

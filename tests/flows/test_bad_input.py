@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from flows.ingest import ingest_sheets
-from sheetflow.files import digest_bytes
-from sheetflow.folders import Folders
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.folders import Folders
 from sheetflow.isolation import IsolatedWorkers
 
 

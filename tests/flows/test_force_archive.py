@@ -6,7 +6,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 
 from flows.force_archive import force_archive
 from flows.ingest import ingest_sheets
-from sheetflow.files import digest_bytes
+from sheetflow.custody.files import digest_bytes
 
 AWAY = "mongodb://127.0.0.1:1/?directConnection=true"
 

@@ -12,8 +12,8 @@ from prefect.client.orchestration import get_client
 import tasks.process
 import tasks.upload
 from flows.ingest import ingest_sheet, ingest_sheets
+from sheetflow.custody.files import digest_bytes
 from sheetflow.errors import StoreUnavailable
-from sheetflow.files import digest_bytes
 
 
 def test_an_empty_inbox_is_no_trouble(run, folders) -> None:

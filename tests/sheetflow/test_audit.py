@@ -17,24 +17,24 @@ from sheetflow.archiving import archive_twin, close_sheet
 from sheetflow.audit.report import Report
 from sheetflow.audit.run import audit
 from sheetflow.audit.sampling import Sample
-from sheetflow.crops import Crop
-from sheetflow.custody import (
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.forcing import force_archive, sheet_to_force, sheet_to_undo, undo_force
+from sheetflow.custody.journal import forget_sheet, load_entry, save_entry, work_folder
+from sheetflow.custody.moves import (
     adopt_staged,
     claimed_sheet,
     quarantine_sheet,
     reason_file,
     stage_sheet,
 )
+from sheetflow.custody.results import save_result
 from sheetflow.errors import UnreadableImage, UsageError
-from sheetflow.files import digest_bytes
-from sheetflow.forcing import force_archive, sheet_to_force, sheet_to_undo, undo_force
-from sheetflow.journal import forget_sheet, load_entry, save_entry, work_folder
 from sheetflow.reading import Pair, SheetReading
-from sheetflow.results import save_result
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import open_store
 from sheetflow.store.ledger import archived_twin, write_entry
 from sheetflow.uploading import store_pairs
+from sheetflow.vision.crops import Crop
 
 SQUARE = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
 PICTURES = {"A": b"picture one", "B": b"picture two"}

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from sheetflow import custody, journal
-from sheetflow.custody import archive_duplicate, claimed_sheet, plan_duplicate, stage_sheet
+from sheetflow.custody import journal
+from sheetflow.custody import moves as custody
+from sheetflow.custody.files import digest_bytes, move_file
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import forget_sheet, load_entry, save_entry
+from sheetflow.custody.leases import remove_claim
+from sheetflow.custody.moves import archive_duplicate, claimed_sheet, plan_duplicate, stage_sheet
 from sheetflow.errors import CustodyError, FolderUnavailable
-from sheetflow.files import digest_bytes, move_file
-from sheetflow.folders import Folders
-from sheetflow.journal import forget_sheet, load_entry, save_entry
-from sheetflow.leases import remove_claim
 from sheetflow.sheets import State
-from tests.sheetflow.test_custody import sheet_at
+from tests.sheetflow.custody.test_moves import sheet_at
 
 
 def full(*_arguments: object, **_options: object) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from sheetflow.custody import adopt_staged, record_failure, stage_sheet
-from sheetflow.files import digest_bytes
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.moves import adopt_staged, record_failure, stage_sheet
 from sheetflow.sheets import Sheet
 from sheetflow.status import system_status
 

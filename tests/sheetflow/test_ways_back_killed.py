@@ -14,21 +14,21 @@ from collections.abc import Callable
 import pytest
 
 from sheetflow.audit.run import audit
-from sheetflow.crops import Crop
-from sheetflow.custody import adopt_staged, quarantine_sheet, stage_sheet
+from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.forced_steps import settle_forced, tell_untold
+from sheetflow.custody.forcing import force_archive, sheet_to_force, sheet_to_undo, undo_force
+from sheetflow.custody.journal import load_entry
+from sheetflow.custody.moves import adopt_staged, quarantine_sheet, stage_sheet
+from sheetflow.custody.reconciling import reconcile
+from sheetflow.custody.results import load_result, save_result
+from sheetflow.custody.retrying import retry_sheet, select_for_retry
 from sheetflow.errors import UnreadableImage
-from sheetflow.files import digest_bytes
-from sheetflow.folders import Folders
-from sheetflow.forced_steps import settle_forced, tell_untold
-from sheetflow.forcing import force_archive, sheet_to_force, sheet_to_undo, undo_force
-from sheetflow.journal import load_entry
 from sheetflow.reading import Pair, SheetReading
-from sheetflow.reconciling import reconcile
-from sheetflow.results import load_result, save_result
-from sheetflow.retrying import retry_sheet, select_for_retry
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import open_store
 from sheetflow.store.ledger import write_entry
+from sheetflow.vision.crops import Crop
 
 SQUARE = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
 CHANGES = ("link", "rename", "replace", "unlink", "fsync", "rmdir")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sheetflow.files import digest_bytes
+from sheetflow.custody.files import digest_bytes
 from sheetflow.reading import Pair, SheetReading
 from sheetflow.settings import Settings
 from sheetflow.sheets import CropFile, ProcessedSheet, Sheet

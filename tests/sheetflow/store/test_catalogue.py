@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sheetflow.custody.files import digest_bytes
 from sheetflow.errors import CustodyError, SpoiledResult, StoreRefused
-from sheetflow.files import digest_bytes
 from sheetflow.receipts import UploadReceipt, UploadUnconfirmed
 from sheetflow.records import MAX_INLINE_BYTES, drafts_of
 from sheetflow.sheets import ProcessedSheet

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sheetflow.journal import Entry, Event, now_iso
+from sheetflow.custody.journal import Entry, Event, now_iso
 from sheetflow.sheets import Counts, State
 from sheetflow.store.ledger import archived_twin, write_duplicate, write_entry
 

@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 
 from sheetflow.errors import StoreRefused, StoreUnavailable
-from sheetflow.mongod_binary import find_mongod
 from sheetflow.records import drafts_of
+from sheetflow.servers.mongod_binary import find_mongod
 from sheetflow.settings import Settings
 from sheetflow.store.catalogue import confirm_upload, upload_sheet
 from sheetflow.store.connection import open_store

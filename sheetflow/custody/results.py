@@ -1,0 +1,95 @@
+"""Work products: a sheet's reading and crops, kept until they are stored and confirmed.
+
+They appear together or not at all: written into a folder of another name, then renamed. They are
+not synced to the disk one by one, because they can be made again: their digests stand in the
+reading, and what a power cut spoiled is found out when it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from sheetflow import __version__
+from sheetflow.custody.files import sync_folder, translated_errors
+from sheetflow.custody.folders import Folders
+from sheetflow.custody.journal import work_folder
+from sheetflow.reading import SheetReading
+from sheetflow.sheets import CropFile, ProcessedSheet, Sheet
+from sheetflow.vision.crops import Crop
+
+_READING = "reading.json"
+_SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+
+
+def save_result(
+    folders: Folders, sheet: Sheet, reading: SheetReading, crops: Sequence[Crop]
+) -> ProcessedSheet:
+    """Keep what processing gave, and return it as it is kept.
+
+    Args:
+        folders: Where work products go.
+        sheet: The staged sheet.
+        reading: What was read.
+        crops: One for each of `reading.pairs`, in that order.
+    """
+    final = _result_folder(folders, sheet)
+    draft = final.with_name("result.part")
+    with translated_errors(sheet.path):
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700, parents=True)
+        files = [_write_crop(draft, index, crop) for index, crop in enumerate(crops)]
+        value = {"sheetflow_version": __version__, "reading": reading.to_json(), "crops": files}
+        (draft / _READING).write_text(json.dumps(value))
+        shutil.rmtree(final, ignore_errors=True)
+        draft.rename(final)
+        sync_folder(final.parent)
+    return ProcessedSheet(sheet, reading, _crop_files(final, files))
+
+
+def load_result(folders: Folders, sheet: Sheet) -> ProcessedSheet | None:
+    """Return what an earlier run's processing gave, None if there is nothing usable."""
+    folder = _result_folder(folders, sheet)
+    try:
+        value = json.loads((folder / _READING).read_text())
+        reading = SheetReading.from_json(value["reading"])
+        crops = _crop_files(folder, value["crops"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # never made, or spoiled by a power cut: it is made again
+    # A crop that is gone would be found out by the upload, one attempt too late.
+    whole = len(crops) == len(reading.pairs) and all(crop.path.is_file() for crop in crops)
+    return ProcessedSheet(sheet, reading, crops) if whole else None
+
+
+def discard_result(folders: Folders, sheet: Sheet) -> None:
+    """Throw a sheet's work products away, so that it is processed again."""
+    shutil.rmtree(_result_folder(folders, sheet), ignore_errors=True)
+
+
+def _result_folder(folders: Folders, sheet: Sheet) -> Path:
+    return work_folder(folders, sheet.sha256) / "result"
+
+
+def _write_crop(folder: Path, index: int, crop: Crop) -> dict[str, object]:
+    name = f"{index:04d}{_SUFFIXES.get(crop.media_type, '')}"
+    (folder / name).write_bytes(crop.image_bytes)
+    return {
+        "name": name,
+        "sha256": crop.sha256,
+        "media_type": crop.media_type,
+        "size_px": list(crop.size_px),
+    }
+
+
+def _crop_files(folder: Path, files: Sequence[dict[str, object]]) -> tuple[CropFile, ...]:
+    return tuple(
+        CropFile(
+            path=folder / str(file["name"]),
+            sha256=str(file["sha256"]),
+            media_type=str(file["media_type"]),
+            size_px=tuple(file["size_px"]),  # type: ignore[arg-type]  # JSON's list of two
+        )
+        for file in files
+    )

@@ -1,0 +1,1 @@
+"""From pixels to pairs: images, codes, the grid, pairing, and the pictures cut out."""

@@ -1,0 +1,182 @@
+"""Turn what was found on a page into a reading of the sheet, and say what a person should check.
+
+Pure. A doubt costs a person's look, a silent fault sells the wrong product: whatever does not fit
+the sheet's own rule is doubted, but for headers, logos and decoy codes, which every sheet may have.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from sheetflow.reading import Discard, Pair, SheetReading, Symbol
+from sheetflow.vision.barcodes import CERTAIN
+from sheetflow.vision.geometry import Box, Quad, move_quad, union_of
+from sheetflow.vision.page import UprightPage
+from sheetflow.vision.pairing import Item
+from sheetflow.vision.segmentation import Kind, Region
+
+_SMALLEST_TEXT_AREA = 40  # below, it may as well be dust
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What was found on one page.
+
+    Attributes:
+        size_px: (width, height) of the sheet.
+        page: The page, upright.
+        symbols: All codes that were read, quads in pixels of the sheet.
+        codes: Their boxes on the page, in the same order.
+        regions: What is printed on the page.
+        items: What each cell of the grid shows, in reading order.
+        is_ambiguous: Whether another grid would fit as well.
+    """
+
+    size_px: tuple[int, int]
+    page: UprightPage
+    symbols: Sequence[Symbol]
+    codes: Sequence[Box]
+    regions: Sequence[Region]
+    items: Sequence[Item]
+    is_ambiguous: bool
+
+    @property
+    def unused(self) -> list[int]:
+        """Indices of the symbols that stand in no cell."""
+        used = {item.code for item in self.items} | {i for it in self.items for i in it.decoys}
+        return [i for i in range(len(self.symbols)) if i not in used]
+
+    def on_sheet(self, box: Box) -> Quad:
+        """Return a box of the page as a quad of the sheet.
+
+        A box runs along the pixels' edges, the homography between their centres.
+        """
+        left, top = box.left - 0.5, box.top - 0.5
+        return move_quad(Box(left, top, box.width, box.height).quad(), self.page.to_sheet)
+
+
+def reading_of(findings: Findings, *, expected_pairs: int | None = None) -> SheetReading:
+    """Return the reading of a sheet, with its doubts.
+
+    Args:
+        findings: What was found on its page.
+        expected_pairs: How many pairs it should have, if the caller knows.
+    """
+    pairs = _pairs(findings)
+    doubts = [*_doubts_of_items(findings, pairs), *_doubts_outside(findings)]
+    if findings.is_ambiguous:
+        doubts.append("the codes could as well belong to the pictures on their other side")
+    if not pairs:
+        doubts.append("no pair was found on the sheet")
+    if expected_pairs is not None and len(pairs) != expected_pairs:
+        doubts.append(f"{len(pairs)} pairs were found, {expected_pairs} are expected")
+    return SheetReading(
+        size_px=findings.size_px,
+        pairs=tuple(pairs.values()),
+        unpaired_pictures=tuple(
+            findings.on_sheet(item.picture)
+            for item in findings.items
+            if item.picture is not None and item.code is None
+        ),
+        unpaired_symbols=tuple(
+            findings.symbols[item.code]
+            for item in findings.items
+            if item.code is not None and item.picture is None
+        ),
+        discards=tuple(_discards(findings)),
+        doubts=tuple(doubts),
+    )
+
+
+def _pairs(findings: Findings) -> dict[int, Pair]:
+    """Return the pairs by the index of their item."""
+    codes = [findings.symbols[item.code] for item in findings.items if item.code is not None]
+    times = Counter(symbol.payload for symbol in codes)
+    pairs: dict[int, Pair] = {}
+    for index, item in enumerate(findings.items):
+        if item.code is None or item.picture is None:
+            continue
+        symbol = findings.symbols[item.code]
+        pairs[index] = Pair(
+            code=symbol.payload,
+            symbology=symbol.symbology,
+            row=item.cell.row,
+            column=item.cell.column,
+            picture_quad=findings.on_sheet(item.picture),
+            symbol_quad=symbol.quad,
+            confidence=symbol.confidence if not item.doubts else min(symbol.confidence, 0.5),
+            doubts=(*item.doubts, *_doubts_of_code(symbol, times[symbol.payload])),
+        )
+    return pairs
+
+
+def _doubts_of_code(symbol: Symbol, times: int) -> list[str]:
+    doubts = []
+    if symbol.confidence < CERTAIN:
+        doubts.append(f"the code {symbol.payload} was read with doubt")
+    if times > 1:
+        doubts.append(f"the code {symbol.payload} stands on the sheet more than once")
+    return doubts
+
+
+def _doubts_of_items(findings: Findings, pairs: dict[int, Pair]) -> list[str]:
+    doubts = []
+    for index, item in enumerate(findings.items):
+        place = f"row {item.cell.row + 1}, column {item.cell.column + 1}"
+        if index in pairs:
+            doubts += [f"{place}: {doubt}" for doubt in pairs[index].doubts]
+        elif item.code is not None:
+            doubts.append(f"{place}: the code {findings.symbols[item.code].payload} has no picture")
+        elif item.picture is not None:
+            doubts.append(f"{place}: the picture has no readable code")
+    return doubts
+
+
+def _doubts_outside(findings: Findings) -> list[str]:
+    """Return what stands outside of the grid and is no header, logo or decoy for certain."""
+    shown = [item.picture for item in findings.items if item.picture is not None]
+    if not shown:
+        return []
+    grid = union_of(item.cell.box for item in findings.items)
+    doubts = [
+        f"the code {findings.symbols[i].payload} stands beside the grid"
+        for i in findings.unused
+        if grid.top < findings.codes[i].centre[1] < grid.bottom
+    ]
+    width, height = median(box.width for box in shown), median(box.height for box in shown)
+    near = Box(grid.left, grid.top - height, grid.width, grid.height + 2 * height)
+    stray = [
+        region
+        for region in findings.regions
+        if region.kind is Kind.PICTURE
+        and 0.5 * width < region.box.width < 2 * width
+        and 0.5 * height < region.box.height < 2 * height
+        and near.contains(region.box.centre)
+        and not any(item.cell.box.contains(region.box.centre) for item in findings.items)
+    ]
+    if stray:
+        doubts.append(f"pictures stand outside of the grid: {len(stray)}")
+    return doubts
+
+
+def _discards(findings: Findings) -> list[Discard]:
+    discards = []
+    for item in findings.items:
+        if item.placeholder is not None:
+            discards.append(Discard(findings.on_sheet(item.placeholder), "a placeholder"))
+        discards += [
+            Discard(findings.symbols[i].quad, "a code that is printed on a picture")
+            for i in item.decoys
+        ]
+    discards += [
+        Discard(findings.symbols[i].quad, "a code outside of the grid") for i in findings.unused
+    ]
+    discards += [
+        Discard(findings.on_sheet(region.box), "a text")
+        for region in findings.regions
+        if region.kind is Kind.TEXT and region.area > _SMALLEST_TEXT_AREA
+    ]
+    return discards

@@ -1,0 +1,188 @@
+"""Find the frames around a page's items: cells, cards, the fields of a table, or labels.
+
+Pure: lines in, boxes out. Frames of one size that hold a code each are those of the items; what
+breaks or touches the lines of some is mended from the grid that the others stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetflow.vision.geometry import Box, overlap
+from sheetflow.vision.lattice import nearest, rows_and_columns, with_gaps_filled
+from sheetflow.vision.lines import Lines, Mask
+
+_FRAME_SIDE_PX = 24
+_ROUND_CORNER_PX = 17
+_SAME_SIZE = 0.07
+_AS_WELL_DRAWN = 0.85
+
+
+def find_frames(lines: Lines) -> list[Box]:
+    """Return the rectangles that lines enclose: cells, cards, the fields of a table.
+
+    Returns:
+        The insides of the rectangles, largest first; those that hold one another too.
+    """
+    frames = _enclosed(lines.across, lines.down)
+    # Round corners leave gaps between the sides; longer sides would run into pictures elsewhere.
+    longer = _enclosed(
+        np.asarray(cv2.dilate(lines.across, np.ones((1, _ROUND_CORNER_PX), np.uint8)), np.uint8),
+        np.asarray(cv2.dilate(lines.down, np.ones((_ROUND_CORNER_PX, 1), np.uint8)), np.uint8),
+    )
+    return _without_twins(sorted(frames + longer, key=lambda box: -box.area))
+
+
+def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> list[Box]:
+    """Return the frames of one size that hold the codes, one each, gaps in their grid filled in.
+
+    Args:
+        frames: All rectangles on the page.
+        codes: The boxes of the symbols.
+        lines: The lines that the frames are made of, to find those that were not closed.
+
+    Returns:
+        The frames in reading order; none where no family of frames holds half of the codes.
+    """
+    rivals = []
+    for family in _families(frames):
+        holding = sum(any(frame.contains(code.centre) for code in codes) for frame in family)
+        if 5 * holding >= max(1, len(codes)):
+            whole = _completed(_apart(family), codes, lines)
+            rivals.append((_drawn_with_code(whole, codes, lines), family[0].area, whole))
+    most = max((drawn for drawn, _, _ in rivals), default=0.0)
+    # Of frames within frames, the outer ones hold the pictures too.
+    whole = max(
+        (rival for rival in rivals if rival[0] > _AS_WELL_DRAWN * most),
+        key=lambda rival: rival[1],
+        default=(0.0, 0.0, []),
+    )[2]
+    held = sum(any(frame.contains(code.centre) for frame in whole) for code in codes)
+    return whole if 2 * held >= len(codes) else []
+
+
+def _families(frames: Sequence[Box]) -> list[list[Box]]:
+    """Return the frames of each size, those of one frame's size only once."""
+    found: dict[frozenset[int], list[Box]] = {}
+    for frame in frames:
+        members = [i for i, other in enumerate(frames) if _is_like(other, frame)]
+        found.setdefault(frozenset(members), [frames[i] for i in members])
+    return list(found.values())
+
+
+def _drawn_with_code(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> float:
+    """Return how many frames hold a code, each counted as far as lines show it.
+
+    The upper edges of pictures in a row, and what stands in them, look like lines here and there,
+    but not all around every cell.
+    """
+    return sum(
+        _drawn(frame, lines)
+        for frame in frames
+        if any(frame.contains(code.centre) for code in codes)
+    )
+
+
+def _enclosed(across: Mask, down: Mask) -> list[Box]:
+    """Return the boxes of what lines cut off from the rest, if it is a rectangle."""
+    free = np.where((across | down) > 0, 0, 255).astype(np.uint8)
+    contours, tree = cv2.findContours(free, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    height, width = free.shape
+    frames: list[Box] = []
+    for contour, (_, _, _, parent) in zip(contours, tree[0] if contours else (), strict=True):
+        if parent >= 0:  # a hole of what is free: the outside of a line, not its inside
+            continue
+        left, top, wide, high = cv2.boundingRect(contour)
+        if min(wide, high) < _FRAME_SIDE_PX or (wide > 0.98 * width and high > 0.98 * height):
+            continue
+        if cv2.contourArea(contour) > 0.9 * wide * high:
+            frames.append(Box(left, top, wide, high))
+    return frames
+
+
+def _without_twins(frames: Sequence[Box]) -> list[Box]:
+    kept: list[Box] = []
+    for frame in frames:
+        if all(overlap(frame, other) < 0.85 for other in kept):
+            kept.append(frame)
+    return kept
+
+
+def _is_like(first: Box, second: Box) -> bool:
+    return (
+        abs(first.width - second.width) <= _SAME_SIZE * second.width + 3
+        and abs(first.height - second.height) <= _SAME_SIZE * second.height + 3
+    )
+
+
+def _apart(frames: Sequence[Box]) -> list[Box]:
+    kept: list[Box] = []
+    for frame in frames:
+        if all(frame.share_inside(other) < 0.2 for other in kept):
+            kept.append(frame)
+    return kept
+
+
+def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> list[Box]:
+    """Fit a grid to the frames, and return all its places, those beyond it if lines show them.
+
+    A frame whose line is broken, or touched by a picture, is not closed and was not found; a
+    place that is empty after all does no harm.
+    """
+    rows, columns = rows_and_columns(frames)
+    edges = np.array([(frame.left, frame.top, frame.right, frame.bottom) for frame in frames])
+    whole: list[Box] = []
+    rows, columns = with_gaps_filled(rows), with_gaps_filled(columns)
+    places = np.array(
+        [(nearest(rows, frame.top), nearest(columns, frame.left)) for frame in frames]
+    )
+    models = [_plane(places, edges[:, side]) for side in range(4)]
+    beyond_rows, beyond_columns = (1 if len(places) > 1 else 0 for places in (rows, columns))
+    for row, column in product(
+        range(-beyond_rows, len(rows) + beyond_rows),
+        range(-beyond_columns, len(columns) + beyond_columns),
+    ):
+        left, top, right, bottom = (
+            float(constant + down * row + across * column) for constant, down, across in models
+        )
+        box = Box(left, top, right - left, bottom - top)
+        beyond = row in (-1, len(rows)) or column in (-1, len(columns))
+        holds = any(box.contains(code.centre) for code in codes)
+        if not beyond or _drawn(box, lines) > (0.35 if holds else 0.8):
+            whole.append(box)
+    return whole
+
+
+def _plane(places: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Fit value = constant + down * row + across * column, frames that stick out left aside."""
+    terms = np.column_stack([np.ones(len(places)), places]).astype(np.float64)
+    keep = np.ones(len(values), bool)
+    model = np.zeros(3)
+    for _ in range(3):
+        model = np.asarray(np.linalg.lstsq(terms[keep], values[keep], rcond=None)[0])
+        error = np.abs(values - terms @ model)
+        keep = error <= max(3.0, 2 * float(np.median(error)))
+    return (float(model[0]), float(model[1]), float(model[2]))
+
+
+def _drawn(box: Box, lines: Lines) -> float:
+    """Return how much of a box's outline, by its least drawn side, is on lines."""
+    height, width = lines.across.shape
+    left, right = max(int(box.left), 0), min(int(box.right), width)
+    top, bottom = max(int(box.top), 0), min(int(box.bottom), height)
+    if right - left < 4 or bottom - top < 4:
+        return 0.0
+    shares = [
+        lines.across[max(int(y) - 7, 0) : int(y) + 8, left:right].max(axis=0, initial=0).mean()
+        for y in (box.top, box.bottom)
+    ]
+    shares += [
+        lines.down[top:bottom, max(int(x) - 7, 0) : int(x) + 8].max(axis=1, initial=0).mean()
+        for x in (box.left, box.right)
+    ]
+    return float(min(shares)) / 255

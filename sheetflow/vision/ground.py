@@ -1,0 +1,238 @@
+"""Tell what is printed on an upright page from the paper or card that it is printed on.
+
+Pure: arrays in, arrays out. The ground is lit unevenly, crossed by shadows, and shaded on cards; it
+is what is flat and reaches the rim, and is filled in beneath the print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetflow.vision.geometry import Box
+from sheetflow.vision.lines import LINE_REACH_PX
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Grey = NDArray[np.float32]
+
+_RIM_PX = 11
+_TREND_GRID = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Print:
+    """What is printed on a page, frame lines left out.
+
+    Attributes:
+        ink: uint8, (height, width), 255 where there is any.
+        strength: float32, (height, width), by which part of the ground it differs from it.
+    """
+
+    ink: Mask
+    strength: Grey
+
+
+def find_print(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence[Box]) -> Print:
+    """Return what is printed on a page.
+
+    Shaded cards have a ground of their own, so each frame is judged by itself, and the page
+    outside of them by what lies between them.
+
+    Args:
+        rgb: uint8, (height, width, 3), an upright page.
+        inside: uint8, (height, width), 255 where the page is.
+        frames: The frames that matter.
+        codes: The boxes of the symbols on the page.
+    """
+    flat_below = _flatness(rgb, inside)
+    outside = np.asarray(cv2.erode(inside, np.ones((_RIM_PX, _RIM_PX), np.uint8)), np.uint8)
+    outside[:_RIM_PX], outside[-_RIM_PX:] = 0, 0
+    outside[:, :_RIM_PX], outside[:, -_RIM_PX:] = 0, 0
+    for frame in frames:
+        left, top, right, bottom = frame.grown(LINE_REACH_PX + 3).pixel_edges(rgb.shape)
+        outside[top:bottom, left:right] = 0
+    printed = _print_within(rgb, outside, codes, flat_below)
+    for frame in frames:
+        left, top, right, bottom = frame.grown(-2).pixel_edges(rgb.shape)
+        part = rgb[top:bottom, left:right]
+        if min(part.shape[:2]) < 8:
+            continue
+        whole = np.zeros(part.shape[:2], np.uint8)
+        whole[2:-2, 2:-2] = 255
+        shifted = [Box(c.left - left, c.top - top, c.width, c.height) for c in codes]
+        own = _print_within(part, whole, shifted, flat_below)
+        printed.ink[top:bottom, left:right] = _without_rim(own.ink)
+        printed.strength[top:bottom, left:right] = own.strength
+    return printed
+
+
+def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: float) -> Print:
+    """Return the print of a page or of a frame, measured against the ground that reaches its rim.
+
+    Args:
+        part: uint8, (height, width, 3).
+        where: uint8, (height, width), 255 where there is anything to be found.
+        codes: The boxes of symbols, in pixels of `part`; those elsewhere do not matter.
+        flat_below: The steepness under which the page counts as flat.
+    """
+    height, width = part.shape[:2]
+    half = (max(1, width // 2), max(1, height // 2))
+    small = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), np.float32)
+    valid = cv2.resize(where, half, interpolation=cv2.INTER_NEAREST) > 0
+    flat = (valid & (_steepness(small, flat_below) < flat_below)).astype(np.uint8)
+    for code in codes:
+        left, top, right, bottom = (
+            round(edge / 2) for edge in code.grown(8).pixel_edges(part.shape)
+        )
+        flat[top:bottom, left:right] = 0
+    ground, known = _ground_of(small, flat, valid)
+    large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
+    soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
+    strength = difference(soft, large)
+    ink = np.where(
+        strength
+        > _noise_limit(strength, np.asarray(cv2.resize(known, (width, height)), np.float32)),
+        where,
+        0,
+    )
+    return Print(ink.astype(np.uint8), strength)
+
+
+def _flatness(rgb: Pixels, inside: Mask) -> float:
+    """Return the steepness under which a page, at half its size, is flat but for its noise."""
+    half = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    steepness = _steepness(np.asarray(half, np.float32), 1.0)
+    valid = cv2.resize(inside, (half.shape[1], half.shape[0])) > 0
+    return 0.3 + 3.2 * float(np.percentile(steepness[valid], 25))
+
+
+def _steepness(image: Grey, flat_below: float) -> Grey:
+    """Return how fast an image changes, per pixel, more than all around: edges, not shades.
+
+    The rim of a soft shadow is as steep as that of a pale product, but over a longer way.
+    """
+    channels = cv2.split(cv2.GaussianBlur(image, (0, 0), 1.0))
+    grey = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
+    limit = 4 * flat_below
+    across, down = (
+        np.clip(cv2.Sobel(grey, cv2.CV_32F, *order) / 8, -limit, limit)
+        for order in ((1, 0), (0, 1))
+    )
+    return np.asarray(
+        np.hypot(
+            across - cv2.GaussianBlur(across, (0, 0), 6), down - cv2.GaussianBlur(down, (0, 0), 6)
+        ),
+        np.float32,
+    )
+
+
+def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey, Grey]:
+    """Return the ground, float32 like `small`, and where it was seen.
+
+    It is seen in the flat pieces that run along the rim; where a shadow crosses, there are several
+    of several shades. Other flat pieces of the same shade, as between a picture and its code,
+    belong to it too.
+    """
+    height, width = flat.shape
+    count, labels = cv2.connectedComponents(flat, connectivity=4)
+    core = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+    rim = labels[valid & (core == 0)]
+    contact = np.bincount(rim, minlength=count)
+    contact[0] = 0
+    if contact.max() == 0:
+        known = valid.astype(np.float32)
+        return _spread(small, known, start=max(height, width) / 16), known
+    along_rim = np.flatnonzero(contact >= min(contact.max(), 0.08 * (height + width)))
+    known = np.isin(labels, along_rim).astype(np.float32)
+    start = max(3.0, min(height, width) / 40)
+    for tolerance in (0.04, 0.05):
+        ground = _filled(small, known, start=start)
+        like = difference(small, ground) < tolerance
+        known = (like & valid & ((flat > 0) | (known > 0))).astype(np.float32)
+    return _filled(small, known, start=start), known
+
+
+def _filled(small: Grey, known: Grey, *, start: float) -> Grey:
+    """Return the ground everywhere, from where it is known: its trend, and what departs from it."""
+    height, width = known.shape
+    ys, xs = np.nonzero(known)
+    if len(xs) < 64:
+        return _spread(small, known, start=start)
+    step = max(1, len(xs) // 600)
+    ys, xs = ys[::step], xs[::step]
+    rows = _bend_terms(xs / width - 0.5, ys / height - 0.5)
+    # A little weight on the bends: where ground is known on one side only, it goes on straight.
+    square = rows.T @ rows + np.diag([1e-6, 1e-6, 1e-6, 0.06, 0.06, 0.06]) * len(xs)
+    model = np.linalg.solve(square, rows.T @ small[ys, xs].astype(np.float64))
+    grid = np.linspace(-0.5, 0.5, _TREND_GRID)
+    grid_x, grid_y = np.meshgrid(grid, grid)
+    coarse = np.maximum(_bend_terms(grid_x, grid_y) @ model, 1.0).astype(np.float32)
+    trend = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    flattened = np.asarray(cv2.divide(small, trend), np.float32)
+    return np.asarray(cv2.multiply(trend, _spread(flattened, known, start=start)), np.float32)
+
+
+def _bend_terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
+
+
+def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
+    """Fill what is not known from what is, the near before the far, by a pyramid.
+
+    Each level is half the size of the one before; going back up, a pixel keeps its own mean as far
+    as it is known and takes the rest from the level above. `start` is the finest level's grain.
+    """
+    height, width = known.shape
+    shrink = max(1.0, start / 2)
+    area = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+    weights = [cv2.resize(known, area, interpolation=cv2.INTER_AREA)]
+    totals = [cv2.resize(image * known[..., None], area, interpolation=cv2.INTER_AREA)]
+    while max(area) > 1:
+        area = (max(1, area[0] // 2), max(1, area[1] // 2))
+        weights.append(cv2.resize(weights[-1], area, interpolation=cv2.INTER_AREA))
+        totals.append(
+            cv2.resize(totals[-1], area, interpolation=cv2.INTER_AREA).reshape(*area[::-1], 3)
+        )
+    filled = np.asarray(totals[-1] / max(float(weights[-1].max()), 1e-6), np.float32)
+    for weight, total in zip(reversed(weights[:-1]), reversed(totals[:-1]), strict=True):
+        far = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        own = np.minimum(weight / 0.2, 1.0)[..., None]
+        far = far.reshape(total.shape)
+        mean = total / np.maximum(weight, 1e-6)[..., None]
+        filled = np.asarray(own * mean + (1 - own) * far, np.float32)
+    large = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(
+        cv2.GaussianBlur(large, (0, 0), shrink / 2) if shrink > 2 else large, np.float32
+    )
+
+
+def difference(image: Grey, ground: Grey) -> Grey:
+    """Return by which part of the ground the most different channel differs."""
+    ratio = cv2.divide(image, np.maximum(ground, np.float32(1)))
+    red, green, blue = cv2.split(np.abs(ratio - 1))
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
+
+
+def _noise_limit(strength: Grey, known: Grey) -> float:
+    """Return from which strength on print is more than the ground's own noise."""
+    sample = strength[::2, ::2][known[::2, ::2] > 0]
+    noise = float(np.median(sample)) if sample.size else 0.0
+    return min(max(0.03, 3.2 * noise), 0.12)
+
+
+def _without_rim(ink: Mask) -> Mask:
+    """Drop narrow pieces at the rim of a frame: remains of its line, or of its own shade."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    height, width = ink.shape
+    for index in range(1, count):
+        left, top, wide, high = (int(value) for value in stats[index][:4])
+        at_side = left <= 2 or left + wide >= width - 2
+        at_end = top <= 2 or top + high >= height - 2
+        if (at_side and 3 * wide < high) or (at_end and 3 * high < wide):
+            ink[labels == index] = 0
+    return ink

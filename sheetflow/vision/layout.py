@@ -1,0 +1,188 @@
+"""Find the grid of an upright page: which cell each code and each picture stands in.
+
+Pure: boxes in, cells out. Frames say where the cells are, if there are any. Without them the codes
+do: they stand in rows and columns, and the borders between these are put where as many cells as
+possible hold a code and a picture. A cell whose code is missing is found all the same, so that its
+picture is never given to a neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from statistics import median
+
+import numpy as np
+
+from sheetflow.vision.geometry import Box
+from sheetflow.vision.lattice import Axis, axes_between, nearest, rows_and_columns
+
+_CLEAR_LEAD = 0.35
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of the grid; row and column count from 0 at the page's top left."""
+
+    row: int
+    column: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What the cells of an open page are, and how sure that is.
+
+    Attributes:
+        cells: In reading order, those without a code too.
+        is_ambiguous: Whether another grid, with other pairs, would fit as well.
+    """
+
+    cells: tuple[Cell, ...]
+    is_ambiguous: bool = False
+
+
+def cells_from_frames(frames: Sequence[Box]) -> list[Cell]:
+    """Number frames by row and column."""
+    rows, columns = rows_and_columns(frames)
+    cells = [
+        Cell(nearest(rows, frame.top), nearest(columns, frame.left), frame) for frame in frames
+    ]
+    return sorted(cells, key=lambda cell: (cell.row, cell.column))
+
+
+def cells_from_anchors(anchors: Sequence[Box], pictures: Sequence[Box], page: Box) -> Grid:
+    """Infer the grid from where the codes stand.
+
+    Args:
+        anchors: The boxes of codes, or of the frames around labels.
+        pictures: The boxes of whatever may be a picture.
+        page: The box of the page.
+    """
+    if not anchors:
+        return Grid(())
+    pictures = _of_some_size(pictures)
+    across, down = (
+        axes_between(anchors, pictures, "x", page),
+        axes_between(anchors, pictures, "y", page),
+    )
+    ranked = sorted(
+        (
+            (_fitness(anchors, pictures, columns, rows) - 1.5 * (cut_x + cut_y), columns, rows)
+            for (cut_x, columns), (cut_y, rows) in product(across, down)
+        ),
+        key=lambda item: -item[0],
+    )
+    score, columns, rows = ranked[0]
+    pairs = _pairs_of(anchors, pictures, columns, rows)
+    rivals = [
+        _pairs_of(anchors, pictures, *grid)
+        for rival_score, *grid in ranked[1:]
+        if rival_score > score - _CLEAR_LEAD
+    ]
+    cells = tuple(
+        Cell(row, column, Box(left, top, right - left, bottom - top).intersection(page))
+        for row, (top, bottom) in enumerate(pairwise(rows.borders))
+        for column, (left, right) in enumerate(pairwise(columns.borders))
+    )
+    return Grid(cells, is_ambiguous=any(rival != pairs for rival in rivals))
+
+
+def _of_some_size(pictures: Sequence[Box]) -> list[Box]:
+    """Leave out words and specks: what is far smaller than most."""
+    if not pictures:
+        return []
+    typical = median(sorted(box.area for box in pictures)[len(pictures) // 2 :])
+    return [box for box in pictures if box.area > 0.1 * typical]
+
+
+def _places(boxes: Sequence[Box], columns: Axis, rows: Axis) -> list[tuple[int, int] | None]:
+    """Return the (row, column) that each box's middle falls into, None outside of the grid."""
+    found: list[tuple[int, int] | None] = []
+    for box in boxes:
+        column, row = columns.index(box.centre[0]), rows.index(box.centre[1])
+        inside = 0 <= row < rows.count and 0 <= column < columns.count
+        found.append((row, column) if inside else None)
+    return found
+
+
+def _pairs_of(
+    anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis
+) -> frozenset[tuple[int, int]]:
+    """Return which codes share a cell with which picture, the largest in it, by their indices."""
+    coded, shown = _places(anchors, columns, rows), _places(pictures, columns, rows)
+    largest: dict[tuple[int, int], int] = {}
+    for j, place in enumerate(shown):
+        if place is not None and (
+            place not in largest or pictures[j].area > pictures[largest[place]].area
+        ):
+            largest[place] = j
+    return frozenset(
+        (i, largest[place])
+        for i, place in enumerate(coded)
+        if place is not None and place in largest
+    )
+
+
+def _fitness(anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis) -> float:
+    """Return how well a grid explains a page, in cells.
+
+    Cells that hold a code and a picture count for it. Against it count cells with one of them or
+    none, codes or pictures that share a cell, that borders cut or that have no cell, and uneven
+    cells. Of equals, the one is preferred whose codes are nearer to their pictures.
+    """
+    coded, shown = _places(anchors, columns, rows), _places(pictures, columns, rows)
+    with_code, with_picture = set(coded) - {None}, set(shown) - {None}
+    whole = with_code & with_picture
+    outside = coded.count(None)
+    crowded = len(anchors) - outside - len(with_code)
+    empty = columns.count * rows.count - len(with_code | with_picture)
+    split = sum(
+        columns.index(box.left + 1) != columns.index(box.right - 1)
+        or rows.index(box.top + 1) != rows.index(box.bottom - 1)
+        for box in anchors
+    )
+    return (
+        len(whole)
+        - 0.4 * len(with_code ^ with_picture)
+        - crowded
+        - 0.3 * outside
+        - 0.15 * empty
+        - 0.25 * (len(pictures) - shown.count(None) - len(with_picture))
+        - _irregularity(columns)
+        - _irregularity(rows)
+        - 0.25 * shown.count(None)
+        - split
+        - 0.3 * _distance(anchors, pictures, coded, shown)
+    )
+
+
+def _irregularity(axis: Axis) -> float:
+    """Return how unlike the cells' sizes are: a code in the header makes a row of its own."""
+    sizes = np.diff(axis.borders)
+    return float(sizes.std() / sizes.mean()) if axis.count > 1 else 0.0
+
+
+def _distance(
+    anchors: Sequence[Box],
+    pictures: Sequence[Box],
+    coded: Sequence[tuple[int, int] | None],
+    shown: Sequence[tuple[int, int] | None],
+) -> float:
+    """Return the gaps from codes to the nearest picture in their cells, summed, in code widths."""
+    total = 0.0
+    for anchor, place in zip(anchors, coded, strict=True):
+        gaps = [
+            max(
+                picture.left - anchor.right,
+                anchor.left - picture.right,
+                picture.top - anchor.bottom,
+                anchor.top - picture.bottom,
+                0.0,
+            )
+            for picture, other in zip(pictures, shown, strict=True)
+            if place is not None and place == other
+        ]
+        total += min(min(gaps, default=0.0) / max(anchor.width, anchor.height), 1.0)
+    return total

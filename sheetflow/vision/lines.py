@@ -1,0 +1,104 @@
+"""Find the thin dark lines of an upright page: frames of cells, borders of cards, rules of tables.
+
+Pure: arrays in, masks and points out. Absolute sizes are in pixels of a page 1,400 high or wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetflow.vision.geometry import Box, Point
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Grey = NDArray[np.float32]
+
+LINE_REACH_PX = 4
+"""How far from a line the paper beside it is looked at; lines are thinner than that."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Where thin dark lines run, uint8 0 or 255, (height, width) of the page each.
+
+    Attributes:
+        across: Those that run along rows.
+        down: Those that run along columns.
+    """
+
+    across: Mask
+    down: Mask
+
+
+def find_lines(rgb: Pixels, codes: Sequence[Box]) -> Lines:
+    """Return the thin dark lines on a page.
+
+    Args:
+        rgb: uint8, (height, width, 3), an upright page.
+        codes: The boxes of the symbols on the page, whose bars are no lines.
+    """
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+    for code in codes:
+        _paint_out(grey, code)
+    turned = np.ascontiguousarray(grey.T)
+    return Lines(_lines_along_rows(grey), np.ascontiguousarray(_lines_along_rows(turned).T))
+
+
+def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]]:
+    """Return the ends, left and right, of long lines in a mask of lines that run along rows."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    found: list[tuple[Point, Point]] = []
+    for index in range(1, count):
+        left, top, wide, high, _ = (int(value) for value in stats[index])
+        if wide < shortest_px or high > 0.2 * wide:
+            continue
+        piece = labels[top : top + high, left : left + wide] == index
+        counts = piece.sum(axis=0)
+        if counts.max() > 9:  # a knot of lines, not one
+            continue
+        middles = (piece * np.arange(high)[:, None]).sum(axis=0) / np.maximum(counts, 1)
+        slope, start = (float(value) for value in np.polyfit(np.arange(wide), middles, 1))
+        if np.abs(middles - start - slope * np.arange(wide)).mean() < 1.0:
+            found.append(((left, top + start), (left + wide, top + start + slope * wide)))
+    return found
+
+
+def _lines_along_rows(grey: Grey) -> Mask:
+    """Return thin dark lines that run along rows, uint8 0 or 255.
+
+    A pixel votes for one when it is darker than what lies above and below. Votes are counted along
+    the row, so that a stroke of a letter, dark as it may be, is no line.
+    """
+    reach, span = LINE_REACH_PX, 25
+    even = np.asarray(cv2.blur(grey, (7, 1), borderType=cv2.BORDER_REPLICATE), np.float32)
+    above, below = np.roll(even, reach, axis=0), np.roll(even, -reach, axis=0)
+    depth = (np.minimum(above, below) - even) / np.maximum(even, 1.0)
+    # A clean export shows lines that are paler than the noise of a scan.
+    noise = float(np.median(np.abs(above - even)[::4, ::4] / np.maximum(even[::4, ::4], 1.0)))
+    votes = (depth > min(max(8 * noise, 0.01), 0.025)).astype(np.float32)
+    votes[:reach] = 0
+    votes[-reach:] = 0
+    # A line that is a little crooked changes rows on its way.
+    votes = np.asarray(cv2.dilate(votes, np.ones((3, 1), np.uint8)), np.float32)
+    share = cv2.blur(votes, (span, 1), borderType=cv2.BORDER_CONSTANT)
+    mask = np.where((share > 0.6) & (votes > 0), 255, 0).astype(np.uint8)
+    # Bridge what dust, a caption or a fold has broken.
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((1, 41), np.uint8)), np.uint8)
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, 15), np.uint8)), np.uint8)
+    # The ends, where fewer than half of the votes lie on one side, grow back to the corner.
+    return np.asarray(cv2.dilate(mask, np.ones((1, 13), np.uint8)), np.uint8)
+
+
+def _paint_out(grey: Grey, code: Box) -> None:
+    """Fill a code's box with what stands around it."""
+    left, top, right, bottom = code.grown(2).pixel_edges(grey.shape)
+    left_, top_, right_, bottom_ = code.grown(6).pixel_edges(grey.shape)
+    rim = np.ones((bottom_ - top_, right_ - left_), bool)
+    rim[top - top_ : bottom - top_, left - left_ : right - left_] = False
+    if rim.any():
+        grey[top:bottom, left:right] = np.median(grey[top_:bottom_, left_:right_][rim])

@@ -1,0 +1,199 @@
+"""Read a sheet: every picture, every code, which belongs to which, and where to doubt it.
+
+The steps, each in a module of its own: read the codes of the whole sheet, bring the page upright,
+find frames and print, find the grid, pair within its cells, look again for codes that are missing,
+and say what a person should check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetflow.reading import SheetReading, Symbol
+from sheetflow.vision.barcodes import (
+    RETAIL_SYMBOLOGIES,
+    decode_label,
+    decode_symbols,
+)
+from sheetflow.vision.findings import Findings, reading_of
+from sheetflow.vision.frames import find_frames, frames_of_items
+from sheetflow.vision.geometry import (
+    Box,
+    Homography,
+    Point,
+    box_around,
+    inverse,
+    move_quad,
+    scaling,
+    union_of,
+)
+from sheetflow.vision.ground import find_print
+from sheetflow.vision.images import SheetImage
+from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
+from sheetflow.vision.lines import Lines, find_lines, segments_across
+from sheetflow.vision.page import UprightPage, straightened, upright_page
+from sheetflow.vision.pairing import Item, pair_pictures
+from sheetflow.vision.segmentation import Kind, Region, classify
+
+# Sheets are read in parallel threads, one core each; OpenCV's own pool would only contend.
+cv2.setNumThreads(1)
+
+_LABEL_MARGIN_PX = 16
+_LONG_LINE_PX = 90
+_SMALLEST_SHEET_PX = 32
+
+
+@dataclass(frozen=True)
+class RecognitionSettings:
+    """What a caller may know about the sheets; the defaults read sheets of any kind.
+
+    Attributes:
+        symbologies: The kinds of code to look for.
+        label_side: Where labels stand, seen from the picture: "below", "above", "left", "right".
+        expected_pairs: How many pairs each sheet has; another number is a doubt.
+    """
+
+    symbologies: tuple[str, ...] = RETAIL_SYMBOLOGIES
+    label_side: str | None = None
+    expected_pairs: int | None = None
+
+
+def read_sheet(
+    image: SheetImage,
+    settings: RecognitionSettings = RecognitionSettings(),
+) -> SheetReading:
+    """Read one sheet; the same image and settings always give the same reading."""
+    if min(image.size_px) < _SMALLEST_SHEET_PX:
+        return SheetReading(
+            size_px=image.size_px, doubts=("the sheet is too small to show a pair",)
+        )
+    symbologies = settings.symbologies
+    symbols = decode_symbols(image.luminance, symbologies=symbologies)
+    if not symbols:
+        symbols = decode_label(image.luminance, symbologies=symbologies)
+    page, lines = _straight_page(image, symbols)
+    codes = _on_page(symbols, page)
+    frames = frames_of_items(find_frames(lines), codes, lines)
+    printed = find_print(page.rgb, page.inside, frames, codes)
+    regions = classify(page.rgb, printed, frames, codes)
+    grid = _grid(page, frames, codes, regions)
+    items = pair_pictures(grid.cells, codes, regions, side=settings.label_side)[0]
+    found = _read_missing(image, page, items, codes, symbologies)
+    if found:
+        symbols = [*symbols, *found]
+        codes = _on_page(symbols, page)
+        regions = classify(page.rgb, printed, frames, codes)
+        items = pair_pictures(grid.cells, codes, regions, side=settings.label_side)[0]
+    findings = Findings(
+        size_px=image.size_px,
+        page=page,
+        symbols=symbols,
+        codes=codes,
+        regions=regions,
+        items=items,
+        is_ambiguous=grid.is_ambiguous,
+    )
+    return reading_of(findings, expected_pairs=settings.expected_pairs)
+
+
+def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[UprightPage, Lines]:
+    page = upright_page(image, symbols)
+    codes = _on_page(symbols, page)
+    lines = find_lines(page.rgb, codes)
+    if not codes:
+        return page, lines
+    # Lines beyond the codes may be floorboards or bricks.
+    reach = union_of(codes).grown(0.12 * max(page.inside.shape))
+    straight = straightened(
+        image,
+        page,
+        symbols,
+        [ends for ends in _long_lines(lines.across) if all(map(reach.contains, ends))],
+        [
+            ends
+            for ((y0, x0), (y1, x1)) in _long_lines(np.ascontiguousarray(lines.down.T))
+            if all(map(reach.contains, ends := ((x0, y0), (x1, y1))))
+        ],
+    )
+    if straight is page:
+        return page, lines
+    return straight, find_lines(straight.rgb, _on_page(symbols, straight))
+
+
+def _long_lines(mask: NDArray[np.uint8]) -> list[tuple[Point, Point]]:
+    return segments_across(mask, shortest_px=_LONG_LINE_PX)
+
+
+def _on_page(symbols: Sequence[Symbol], page: UprightPage) -> list[Box]:
+    return [box_around(move_quad(symbol.quad, page.to_page)) for symbol in symbols]
+
+
+def _grid(
+    page: UprightPage, frames: Sequence[Box], codes: Sequence[Box], regions: Sequence[Region]
+) -> Grid:
+    height, width = page.inside.shape
+    pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
+    if frames:
+        framed = sum(any(frame.contains(box.centre) for frame in frames) for box in pictures)
+        if 2 * framed >= len(pictures):
+            return Grid(tuple(cells_from_frames(frames)))
+    return cells_from_anchors(frames or codes, pictures, Box(0, 0, width, height))
+
+
+def _read_missing(
+    image: SheetImage,
+    page: UprightPage,
+    items: Sequence[Item],
+    codes: Sequence[Box],
+    symbologies: Sequence[str],
+) -> list[Symbol]:
+    """Look again, harder, in the cells that show a picture and whose code was not read."""
+    places = [
+        _moved(codes[item.code], -item.cell.box.left, -item.cell.box.top)
+        for item in items
+        if item.code is not None
+    ]
+    if not places:
+        return []
+    place = union_of(places).grown(_LABEL_MARGIN_PX)
+    found: list[Symbol] = []
+    for item in items:
+        if item.code is None and item.picture is not None:
+            label = _moved(place, item.cell.box.left, item.cell.box.top)
+            found += _read_label(image, page, label, symbologies)
+    return found
+
+
+def _moved(box: Box, across: float, down: float) -> Box:
+    return Box(box.left + across, box.top + down, box.width, box.height)
+
+
+def _read_label(
+    image: SheetImage, page: UprightPage, label: Box, symbologies: Sequence[str]
+) -> list[Symbol]:
+    """Read a place of the page from the sheet's own pixels, brought upright."""
+    factor = _full_scale(page, label)
+    matrix = scaling(factor) @ _shift(-label.left, -label.top) @ page.to_page
+    size = (max(1, round(label.width * factor)), max(1, round(label.height * factor)))
+    crop = cv2.warpPerspective(
+        image.luminance, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    back = inverse(matrix)
+    return [
+        replace(symbol, quad=move_quad(symbol.quad, back))
+        for symbol in decode_label(np.asarray(crop, np.uint8), symbologies=symbologies)
+    ]
+
+
+def _full_scale(page: UprightPage, box: Box) -> float:
+    around = box_around(move_quad(box.quad(), page.to_sheet))
+    return max(1.0, max(around.width, around.height) / max(box.width, box.height, 1.0))
+
+
+def _shift(x: float, y: float) -> Homography:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)

@@ -1,0 +1,217 @@
+"""Sort the connected pieces of print on an upright page: pictures, texts, placeholders.
+
+Pure: arrays in, regions out. Absolute sizes are in pixels of a page 1,400 high or wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import cv2
+import numpy as np
+
+from sheetflow.vision.geometry import Box
+from sheetflow.vision.ground import Grey, Pixels, Print, difference
+
+TEXT_HEIGHT_PX = 25.0
+"""Captions, prices and digits are lower than this; 6 mm of an A4 page."""
+
+_LETTER_HEIGHT_PX = 17.0
+_TEXT_STROKE_PX = 3.3
+_SMALLEST_PART_PX = 7
+_BLUR_SHARE = 0.45
+_RULE_SHARE = 0.5
+_RULE_HEIGHT_PX = 14
+
+
+class Kind(Enum):
+    """What a region shows."""
+
+    PICTURE = "picture"
+    TEXT = "text"
+    PLACEHOLDER = "placeholder"
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected piece of print.
+
+    Attributes:
+        box: Around it, in page pixels.
+        area: Pixels that belong to it.
+        kind: What it shows.
+    """
+
+    box: Box
+    area: int
+    kind: Kind
+
+
+def classify(
+    rgb: Pixels, printed: Print, frames: Sequence[Box], codes: Sequence[Box]
+) -> list[Region]:
+    """Return the connected pieces of print with what each shows.
+
+    Those of codes, and the lines of frames, are left out.
+    """
+    ink = printed.ink
+    joined = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    depth = np.asarray(cv2.distanceTransform(joined, cv2.DIST_L2, 3), np.float32)
+    strokes = np.zeros(count, np.float32)
+    np.maximum.at(strokes, labels[ink > 0].astype(np.intp), depth[ink > 0])
+    regions: list[Region] = []
+    for index in range(1, count):
+        left, top, width, height, area = (int(value) for value in stats[index])
+        box = Box(left, top, width, height)
+        if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, codes):
+            continue
+        if box.area > 0.3 * ink.size and area < 0.4 * box.area:  # the page's rim, or the desk
+            continue
+        if _is_outline(box, area, [*frames, *codes]):
+            continue
+        kind = Kind.PICTURE
+        if _is_text(box, float(strokes[index])):
+            kind = Kind.TEXT
+        elif _is_placeholder(rgb, box, area):
+            kind = Kind.PLACEHOLDER
+        regions.append(Region(_tightened(box, printed.strength), area, kind))
+    return _without_margins(_with_whole_lines(regions), codes, ink.shape[1])
+
+
+def _without_margins(
+    regions: Sequence[Region], codes: Sequence[Box], page_width: int
+) -> list[Region]:
+    """Call what stands beyond a rule across the page, where no code is, a text: header or footer.
+
+    The rule has to leave pictures on the codes' side, or it is one between pictures and codes.
+    """
+    for rule in [region.box for region in regions if _is_rule(region.box, page_width)]:
+        for beyond in (_is_above, _is_below):
+            if not codes or any(beyond(code, rule) for code in codes):
+                continue
+            kept = [region for region in regions if not beyond(region.box, rule)]
+            if sum(region.kind is not Kind.TEXT for region in kept) >= len(codes) / 2:
+                regions = [
+                    replace(region, kind=Kind.TEXT) if beyond(region.box, rule) else region
+                    for region in regions
+                ]
+    return list(regions)
+
+
+def _is_rule(box: Box, page_width: int) -> bool:
+    return box.width > _RULE_SHARE * page_width and box.height < _RULE_HEIGHT_PX
+
+
+def _is_above(box: Box, rule: Box) -> bool:
+    return box.bottom < rule.bottom
+
+
+def _is_below(box: Box, rule: Box) -> bool:
+    return box.top > rule.top
+
+
+def _with_whole_lines(regions: Sequence[Region]) -> list[Region]:
+    """Call a piece a text that stands in line with one: a heavy word among the others."""
+    texts = [region.box for region in regions if region.kind is Kind.TEXT]
+    return [
+        replace(region, kind=Kind.TEXT)
+        if region.kind is Kind.PICTURE and any(_is_in_line(region.box, text) for text in texts)
+        else region
+        for region in regions
+    ]
+
+
+def _is_in_line(box: Box, text: Box) -> bool:
+    common = min(box.bottom, text.bottom) - max(box.top, text.top)
+    gap = max(text.left - box.right, box.left - text.right)
+    return (
+        box.height < 1.6 * TEXT_HEIGHT_PX
+        and max(box.height, text.height) < 1.7 * min(box.height, text.height)
+        and common > 0.6 * min(box.height, text.height)
+        and gap < 1.2 * text.height
+    )
+
+
+def _is_outline(box: Box, area: int, held: Sequence[Box]) -> bool:
+    """Tell whether a piece is a mere line around a frame or a code."""
+    is_thin = area < 2.5 * 2 * (box.width + box.height)
+    return is_thin and any(
+        box.contains(other.centre) and other.area > 0.02 * box.area for other in held
+    )
+
+
+def _tightened(box: Box, strength: Grey) -> Box:
+    """Take off the sides that are no more than the blur of what stands next to them.
+
+    A soft shadow fades over many pixels and stays; the blur of an edge fades over two.
+    """
+    left, top, right, bottom = box.pixel_edges(strength.shape)
+    for _ in range(2):
+        part = strength[top:bottom, left:right]
+        if min(part.shape) < 8:
+            break
+        rows, columns = part.max(axis=1), part.max(axis=0)
+        left += int(columns[0] < _BLUR_SHARE * columns[2])
+        right -= int(columns[-1] < _BLUR_SHARE * columns[-3])
+        top += int(rows[0] < _BLUR_SHARE * rows[2])
+        bottom -= int(rows[-1] < _BLUR_SHARE * rows[-3])
+    return Box(left, top, right - left, bottom - top)
+
+
+def _is_text(box: Box, stroke_px: float) -> bool:
+    """Tell whether a low piece is a word or a letter: flat, long, or of thin strokes."""
+    if box.height <= _LETTER_HEIGHT_PX:
+        return True
+    is_long = box.width > 1.9 * box.height
+    return box.height <= TEXT_HEIGHT_PX and (is_long or stroke_px <= _TEXT_STROKE_PX)
+
+
+def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
+    """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it."""
+    for code in codes:
+        if box.intersection(code).area > 0.3 * min(box.area, code.area):
+            beside, under = max(0.2 * code.width, 20.0), 34.0
+            label = Box(
+                code.left - beside,
+                code.top - under,
+                code.width + 2 * beside,
+                code.height + 2 * under,
+            )
+            if box.share_inside(label) > 0.97:
+                return True
+    return False
+
+
+def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
+    """Tell whether a region is a flat, light grey field, as "no image" is drawn, text aside."""
+    if area < 0.9 * box.area or min(box.width, box.height) < 30:
+        return False
+    left, top, right, bottom = box.grown(-4).pixel_edges(rgb.shape)
+    soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32)
+    middle = np.median(soft.reshape(-1, 3), axis=0)
+    rows, columns = soft.shape[:2]
+    # Uneven light shades it evenly across; a round product is shaded in a curve.
+    halves = (
+        soft[:, : columns // 2],
+        soft[:, columns // 2 :],
+        soft[: rows // 2],
+        soft[rows // 2 :],
+    )
+    west, east, north, south = (np.median(half.reshape(-1, 3), axis=0) for half in halves)
+    across, down = (
+        np.linspace(-1, 1, columns)[None, :, None],
+        np.linspace(-1, 1, rows)[:, None, None],
+    )
+    shade = middle + across * (east - west) + down * (south - north)
+    flat = difference(soft, np.asarray(shade, np.float32)) < 0.045
+    # The text stands in the middle; all around it there is nothing.
+    all_around = flat.copy()
+    all_around[rows // 4 : rows - rows // 4, columns // 12 : columns - columns // 12] = True
+    left, top, right, bottom = box.grown(5).pixel_edges(rgb.shape)
+    around = np.concatenate([rgb[top, left:right], rgb[bottom - 1, left:right]])
+    is_light = middle.mean() > 0.72 * np.median(around, axis=0).mean()
+    is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
+    return bool(is_light and is_grey and all_around.mean() > 0.95 and flat.mean() > 0.7)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sheetflow.vision.geometry import Box
+from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
+from sheetflow.vision.pairing import Item, pair_pictures
+from sheetflow.vision.segmentation import Kind, Region
+
+PAGE = Box(0, 0, 1000, 1400)
+SIDES = ("below", "above", "left", "right")
+
+
+def picture(box: Box) -> Region:
+    return Region(box, int(box.area), Kind.PICTURE)
+
+
+class Sheet:
+    """A drawn grid of boxes: a picture of 100 by 90 and a code of 90 by 40 in each cell."""
+
+    def __init__(self, rows: int, columns: int, side: str) -> None:
+        self.rows, self.columns, self.side = rows, columns, side
+        self.pictures = [self._shift(p, self._picture()) for p in self._origins()]
+        self.codes = [self._shift(p, self._code()) for p in self._origins()]
+
+    def _origins(self) -> list[tuple[float, float]]:
+        return [
+            (60 + 230 * column, 120 + 160 * row)
+            for row in range(self.rows)
+            for column in range(self.columns)
+        ]
+
+    def _picture(self) -> Box:
+        return {
+            "below": Box(40, 5, 100, 80),
+            "above": Box(40, 60, 100, 80),
+            "right": Box(5, 30, 100, 90),
+            "left": Box(105, 30, 100, 90),
+        }[self.side]
+
+    def _code(self) -> Box:
+        return {
+            "below": Box(45, 95, 90, 40),
+            "above": Box(45, 5, 90, 40),
+            "right": Box(112, 10, 90, 40),
+            "left": Box(5, 10, 90, 40),
+        }[self.side]
+
+    @staticmethod
+    def _shift(place: tuple[float, float], box: Box) -> Box:
+        return Box(box.left + place[0], box.top + place[1], box.width, box.height)
+
+
+def pair(
+    sheet: Sheet, no_code: set[int], no_picture: set[int]
+) -> tuple[Grid, list[Item], list[int]]:
+    """Return the grid, the items, and which cell each remaining code belongs to."""
+    kept = [i for i in range(len(sheet.codes)) if i not in no_code]
+    codes = [sheet.codes[i] for i in kept]
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i not in no_picture]
+    grid = cells_from_anchors(codes, [region.box for region in regions], PAGE)
+    items, _ = pair_pictures(grid.cells, codes, regions)
+    return grid, items, kept
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_every_code_of_a_full_grid_gets_its_own_picture(side: str) -> None:
+    sheet = Sheet(4, 3, side)
+    grid, items, kept = pair(sheet, set(), set())
+    assert not grid.is_ambiguous
+    assert len(items) == 12
+    for item in items:
+        assert item.code is not None
+        assert item.picture == sheet.pictures[kept[item.code]]
+
+
+@given(st.sampled_from(SIDES), st.data())
+def test_what_is_missing_never_shifts_its_neighbours(side: str, data: st.DataObject) -> None:
+    sheet = Sheet(data.draw(st.integers(4, 6)), data.draw(st.integers(3, 4)), side)
+    cells = range(len(sheet.codes))
+    no_code = data.draw(st.sets(st.sampled_from(cells), max_size=2))
+    no_picture = data.draw(st.sets(st.sampled_from(cells), max_size=1))
+    grid, items, kept = pair(sheet, no_code, no_picture)
+    for item in items:
+        if item.code is not None and item.picture is not None and not grid.is_ambiguous:
+            assert item.picture == sheet.pictures[kept[item.code]]
+
+
+def test_a_picture_without_a_code_and_a_code_without_a_picture_stay_alone() -> None:
+    sheet = Sheet(4, 3, "below")
+    _, items, _ = pair(sheet, {4}, {7})
+    assert items[4].code is None
+    assert items[4].picture == sheet.pictures[4]
+    assert items[7].code is not None
+    assert items[7].picture is None
+
+
+def test_a_product_in_loose_parts_is_one_picture() -> None:
+    sheet = Sheet(3, 3, "below")
+    whole = sheet.pictures[4]
+    left = Box(whole.left, whole.top, 40, whole.height)
+    right = Box(whole.right - 40, whole.top + 20, 40, whole.height - 20)
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i != 4]
+    regions += [picture(left), picture(right)]
+    grid = cells_from_anchors(sheet.codes, [region.box for region in regions], PAGE)
+    items, _ = pair_pictures(grid.cells, sheet.codes, regions)
+    assert items[4].picture == whole
+
+
+def test_a_code_in_the_header_is_outside_of_the_grid() -> None:
+    sheet = Sheet(4, 3, "below")
+    codes = [*sheet.codes, Box(780, 20, 90, 40)]
+    grid = cells_from_anchors(codes, sheet.pictures, PAGE)
+    items, _ = pair_pictures(grid.cells, codes, [picture(box) for box in sheet.pictures])
+    assert len(items) == 12
+    assert all(item.code != 12 for item in items)
+
+
+def test_a_code_on_a_picture_is_a_decoy_and_the_label_keeps_the_pair() -> None:
+    sheet = Sheet(3, 3, "below")
+    on_picture = Box(sheet.pictures[4].left + 20, sheet.pictures[4].top + 10, 60, 25)
+    codes = [*sheet.codes, on_picture]
+    frames = [Box(60 + 230 * c, 115 + 160 * r, 210, 150) for r in range(3) for c in range(3)]
+    cells = cells_from_frames(frames)
+    items, layout = pair_pictures(cells, codes, [picture(box) for box in sheet.pictures])
+    assert layout is not None
+    assert layout.side == "below"
+    assert items[4].code == 4
+    assert items[4].decoys == (9,)
+
+
+def test_a_picture_with_only_a_code_printed_on_it_has_no_code() -> None:
+    sheet = Sheet(3, 3, "below")
+    codes = [code for i, code in enumerate(sheet.codes) if i != 4]
+    codes.append(Box(sheet.pictures[4].left + 20, sheet.pictures[4].top + 10, 60, 25))
+    frames = [Box(60 + 230 * c, 115 + 160 * r, 210, 150) for r in range(3) for c in range(3)]
+    items, _ = pair_pictures(
+        cells_from_frames(frames), codes, [picture(box) for box in sheet.pictures]
+    )
+    assert items[4].code is None
+    assert items[4].picture == sheet.pictures[4]
+
+
+def test_a_placeholder_is_no_picture() -> None:
+    sheet = Sheet(3, 3, "below")
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i != 4]
+    field = sheet.pictures[4]
+    regions.append(Region(field, int(field.area), Kind.PLACEHOLDER))
+    grid = cells_from_anchors(sheet.codes, [region.box for region in regions], PAGE)
+    items, _ = pair_pictures(grid.cells, sheet.codes, regions)
+    assert items[4].picture is None
+    assert items[4].placeholder == field
+
+
+def test_a_sheet_of_one_cell_is_a_pair() -> None:
+    codes, region = [Box(400, 900, 200, 60)], picture(Box(300, 300, 400, 500))
+    grid = cells_from_anchors(codes, [region.box], PAGE)
+    (item,), _ = pair_pictures(grid.cells, codes, [region])
+    assert (item.code, item.picture) == (0, region.box)
+
+
+def test_a_picture_that_runs_over_its_code_is_doubted() -> None:
+    codes = [Box(400, 900, 200, 60)]
+    region = picture(Box(300, 300, 400, 700))
+    grid = cells_from_anchors(codes, [region.box], PAGE)
+    (item,), _ = pair_pictures(grid.cells, codes, [region])
+    assert item.doubts
+
+
+def test_without_codes_there_is_no_grid() -> None:
+    assert cells_from_anchors([], [Box(0, 0, 10, 10)], PAGE).cells == ()

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sheetflow.vision.frames import find_frames, frames_of_items
+from sheetflow.vision.geometry import Box, overlap
+from sheetflow.vision.ground import find_print
+from sheetflow.vision.lines import find_lines
+from sheetflow.vision.segmentation import Kind, Region, classify
+
+Pixels = NDArray[np.uint8]
+
+CODE = Box(150, 420, 180, 60)
+
+
+def paper(shade: int = 245, noise: float = 1.5) -> Pixels:
+    grain = np.random.default_rng(5).normal(shade, noise, (1000, 1400, 3))
+    return np.asarray(grain.clip(0, 255), np.uint8)
+
+
+def fill(page: Pixels, box: Box, colour: tuple[int, int, int]) -> None:
+    left, top, right, bottom = box.pixel_edges(page.shape)
+    page[top:bottom, left:right] = colour
+
+
+def outline(page: Pixels, box: Box, shade: int = 190) -> None:
+    left, top, right, bottom = box.pixel_edges(page.shape)
+    cv2.rectangle(page, (left, top), (right, bottom), (shade, shade, shade), 2)
+
+
+def bars(page: Pixels, box: Box) -> None:
+    random = np.random.default_rng(2)
+    left, top, right, bottom = box.pixel_edges(page.shape)
+    columns = np.repeat(random.integers(0, 2, (right - left) // 2 + 1) * 255, 2)[: right - left]
+    page[top:bottom, left:right] = columns[None, :, None]
+
+
+def regions_of(page: Pixels, codes: list[Box], frames: list[Box] | None = None) -> list[Region]:
+    inside = np.full(page.shape[:2], 255, np.uint8)
+    return classify(page, find_print(page, inside, frames or [], codes), frames or [], codes)
+
+
+def pictures_of(page: Pixels, codes: list[Box], frames: list[Box] | None = None) -> list[Box]:
+    return [r.box for r in regions_of(page, codes, frames) if r.kind is Kind.PICTURE]
+
+
+def test_a_picture_is_found_tight_and_its_code_is_not_one() -> None:
+    page = paper()
+    picture = Box(160, 200, 160, 190)
+    fill(page, picture, (40, 90, 160))
+    bars(page, CODE)
+    (found,) = pictures_of(page, [CODE])
+    assert overlap(found, picture) > 0.95
+
+
+def test_a_pale_picture_on_shaded_paper_is_found_whole() -> None:
+    page = paper(noise=2.0)
+    picture = Box(600, 300, 200, 160)
+    fill(page, picture, (232, 222, 206))
+    light = np.linspace(1.0, 0.55, page.shape[1])[None, :, None]
+    page = np.asarray(page * light, np.uint8)
+    (found,) = pictures_of(page, [])
+    assert overlap(found, picture) > 0.9
+
+
+def test_words_are_texts_not_pictures() -> None:
+    page = paper()
+    for row in range(4):
+        place = (200, 300 + 60 * row)
+        cv2.putText(
+            page, "Bread knife 12,50 EUR", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20), 1
+        )
+    kinds = {region.kind for region in regions_of(page, [])}
+    assert kinds == {Kind.TEXT}
+
+
+def test_a_flat_grey_field_with_a_word_is_a_placeholder_and_a_round_product_is_not() -> None:
+    page = paper()
+    field = Box(100, 100, 300, 200)
+    fill(page, field, (212, 212, 212))
+    cv2.putText(page, "no image", (190, 205), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (150, 150, 150), 2)
+    curve = 225 - 45 * np.linspace(-1, 1, 220) ** 2
+    page[500:700, 100:320] = curve[None, :, None]
+    kinds = {region.kind for region in regions_of(page, []) if region.box.area > 10_000}
+    assert kinds == {Kind.PLACEHOLDER, Kind.PICTURE}
+
+
+def test_frames_are_found_also_where_corners_are_round() -> None:
+    page = paper()
+    sharp, round_ = Box(100, 100, 300, 400), Box(500, 100, 300, 400)
+    outline(page, sharp)
+    left, top, right, bottom = (int(edge) for edge in (500, 100, 800, 500))
+    for start, end in (
+        ((left + 9, top), (right - 9, top)),
+        ((left + 9, bottom), (right - 9, bottom)),
+        ((left, top + 9), (left, bottom - 9)),
+        ((right, top + 9), (right, bottom - 9)),
+    ):
+        cv2.line(page, start, end, (190, 190, 190), 2)
+    frames = find_frames(find_lines(page, []))
+    for wanted in (sharp, round_):
+        assert any(overlap(frame, wanted) > 0.9 for frame in frames)
+
+
+def test_a_soft_shadow_across_a_page_is_no_print() -> None:
+    page = paper()
+    ramp = np.clip((np.arange(1400) - 650) / 120, 0, 1)
+    page = np.asarray(page * (1 - 0.3 * ramp)[None, :, None], np.uint8)
+    assert pictures_of(page, []) == []
+
+
+@pytest.mark.parametrize("shade", [230, 200])
+def test_on_a_shaded_card_only_the_picture_is_print(shade: int) -> None:
+    page = paper()
+    frame, picture = Box(100, 100, 320, 420), Box(160, 140, 150, 170)
+    fill(page, frame, (shade, shade, shade))
+    outline(page, frame, shade - 40)
+    fill(page, picture, (90, 40, 120))
+    (found,) = pictures_of(page, [], [frame.grown(-4)])
+    assert overlap(found, picture) > 0.95
+
+
+def test_a_code_elsewhere_leaves_the_ground_of_a_frame_alone() -> None:
+    page = paper()
+    frame, picture = Box(700, 500, 320, 420), Box(760, 540, 150, 170)
+    outline(page, frame)
+    fill(page, picture, (90, 40, 120))
+    (found,) = pictures_of(page, [Box(40, 40, 100, 40)], [frame.grown(-4)])
+    assert overlap(found, picture) > 0.95
+
+
+def test_a_frame_with_a_broken_line_is_found_from_its_neighbours() -> None:
+    page = paper()
+    boxes = [Box(80 + 320 * i, 80 + 300 * j, 280, 260) for i in range(4) for j in range(3)]
+    codes = [Box(box.left + 60, box.top + 200, 150, 40) for box in boxes]
+    for box, code in zip(boxes, codes, strict=True):
+        outline(page, box)
+        bars(page, code)
+    fill(page, Box(80 + 320, 80 + 300 + 60, 10, 180), (245, 245, 245))
+    lines = find_lines(page, codes)
+    frames = frames_of_items(find_frames(lines), codes, lines)
+    assert len(frames) == len(boxes)
+    assert all(any(overlap(frame, box) > 0.9 for frame in frames) for box in boxes)
