@@ -19,6 +19,7 @@ from cli.commands.ingest import ingest, ingest_one
 from cli.commands.read import read
 from cli.commands.retry import retry
 from cli.commands.samples import samples
+from cli.commands.serve import serve
 from cli.commands.status import status
 from cli.options import root_option
 from sheetflow import __version__
@@ -46,7 +47,18 @@ def sheetflow() -> None:
     """
 
 
-for command in (ingest, ingest_one, read, status, retry, force_archive, audit, samples, doctor):
+for command in (
+    ingest,
+    ingest_one,
+    read,
+    status,
+    retry,
+    force_archive,
+    audit,
+    serve,
+    samples,
+    doctor,
+):
     sheetflow.add_command(command)
 
 

@@ -35,6 +35,15 @@ class LocalApi:
         self._membership = membership
         self._heartbeats = heartbeats
 
+    def revive(self) -> None:
+        """Start our own server again if it has ended, and wait until it is ready.
+
+        Raises:
+            SheetflowError: It does not start; the message has its last words.
+        """
+        if self._membership is not None:
+            self._membership.address()
+
     @contextmanager
     def in_use(self) -> Iterator[str]:
         """Wait until the API is ready and make this process's Prefect use it, in all threads.

@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from flows.living import living
 from sheetflow.audit.report import Report
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.folders import prepare_folders
@@ -50,7 +51,8 @@ def audit(
     settings = load_settings(root=root)
     prepare_folders(settings.folders)
     window = Sample.of_day(sample_percent, datetime.now(UTC).date())
-    report = examine(settings, window, repair=repair)
+    with living(settings.folders):
+        report = examine(settings, window, repair=repair)
     _show(report)
     message = _told(report)
     return Completed(message=message) if report.ok else Failed(message=message)

@@ -17,6 +17,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.journey import Journey
+from flows.living import living
 from flows.outcomes import Outcome, announce, expect, summary, verdict
 from sheetflow.custody.folders import check_room, prepare_folders
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
@@ -25,7 +26,7 @@ from sheetflow.custody.moves import bring_in, half_archived, staged_files
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.reconciling import reconcile
 from sheetflow.isolation import IsolatedWorkers
-from sheetflow.settings import OnDoubt, load_settings
+from sheetflow.settings import OnDoubt, Settings, load_settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
 from tasks.bench import Bench
@@ -86,6 +87,12 @@ def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
     logging.getLogger("sheetflow").setLevel(logging.INFO)
     settings = load_settings(root=root, on_doubt=on_doubt)
     prepare_folders(settings.folders)
+    with living(settings.folders), _prepared(settings) as bench:
+        yield bench
+
+
+@contextlib.contextmanager
+def _prepared(settings: Settings) -> Iterator[Bench]:
     reconcile(settings.folders, lease_s=settings.lease_s)
     settle_forced(settings.folders)
     check_room(settings.folders, min_free_bytes=settings.min_free_bytes)

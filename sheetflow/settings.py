@@ -6,8 +6,9 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sheetflow.custody.folders import Folders
@@ -131,6 +132,49 @@ class Settings(BaseSettings):
         description="While MongoDB is away, no more sheets are staged than this; the others wait "
         "in the inbox.",
     )
+
+    ingest_every_s: Annotated[float, Field(ge=0, le=7 * 86400)] = Field(
+        default=300.0,
+        description="How often the served or deployed `ingest-sheets` drains the inbox. 0: only "
+        "when the watcher sees new sheets, or on request.",
+    )
+    ingest_cron: str = Field(
+        default="",
+        description="When it drains the inbox, as a cron line such as `*/10 7-18 * * mon-sat`; "
+        "wins over `SHEETFLOW_INGEST_EVERY_S`.",
+    )
+    audit_cron: str = Field(
+        default="17 3 * * *",
+        description="When the served or deployed `audit` runs, as a cron line; `off`: on request.",
+    )
+    audit_sample_percent: Annotated[float, Field(gt=0, le=100)] = Field(
+        default=5.0,
+        description="Which part of the sheets a scheduled audit reads back and hashes, in percent; "
+        "another part every day.",
+    )
+    timezone: str = Field(
+        default="UTC", description="The time zone of the cron lines, such as `Europe/Berlin`."
+    )
+    watch: bool = Field(
+        default=True,
+        description="Whether `sheetflow serve` starts an ingest as soon as new sheets have settled "
+        "in the inbox, besides the schedule.",
+    )
+    watch_poll_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=0.0,
+        description="How often the watcher lists the inbox. 0: the system tells it, with a look "
+        "every 30 s; set it, to 5 for example, for an inbox on NFS, SMB or another mount, where no "
+        "such events come.",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("this is no time zone, such as Europe/Berlin or UTC") from None
+        return value
 
     @property
     def folders(self) -> Folders:

@@ -58,6 +58,7 @@ class SystemStatus:
         oldest_unarchived_s: Age of the oldest file in inbox or staging, by its last change, in
             seconds; None if there is none.
         sheets: The staged ones, oldest first.
+        waiting_names: The names of the waiting ones, sorted.
     """
 
     waiting: int
@@ -69,11 +70,27 @@ class SystemStatus:
     rejected: int
     oldest_unarchived_s: float | None
     sheets: tuple[StagedStatus, ...]
+    waiting_names: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether no sheet has failed and none waits for a person."""
         return not (self.failed or self.needs_review)
+
+    def told(self) -> str:
+        """Return all of it in one sentence, for a headline."""
+        parts = [f"{self.waiting} waiting", f"{self.staged} staged"]
+        for number, words in (
+            (self.failed, "failed"),
+            (self.needs_review, "need a review"),
+            (self.awaiting_upload, "await their upload"),
+        ):
+            if number:
+                parts.append(f"{number} of these {words}")
+        parts += [f"{self.archived} archived", f"{self.rejected} rejected"]
+        age = self.oldest_unarchived_s
+        oldest = f"; the oldest unarchived is {shown_age(age)} old" if age is not None else ""
+        return f"{', '.join(parts)}{oldest}"
 
     def to_json(self, *, reachable: bool, embedded: bool) -> dict[str, Any]:
         """Return it as `sheetflow status --json` prints it."""
@@ -108,7 +125,16 @@ def system_status(folders: Folders) -> SystemStatus:
         rejected=_count_rejected(folders.quarantine),
         oldest_unarchived_s=_oldest_age_s(unarchived),
         sheets=sheets,
+        waiting_names=tuple(waiting),
     )
+
+
+def shown_age(seconds: float) -> str:
+    """Return an age as people say it, in its largest unit of which there are two at least."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 def _staged(path: Path, entry: Entry | None) -> StagedStatus:

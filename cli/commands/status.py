@@ -50,6 +50,8 @@ def _reachable(settings: Settings) -> bool:
 
 
 def _show(now: SystemStatus, settings: Settings, *, reachable: bool) -> None:
+    from sheetflow.status import shown_age
+
     folders = settings.folders
     print_table(
         ["place", "sheets", "folder"],
@@ -79,7 +81,7 @@ def _show(now: SystemStatus, settings: Settings, *, reachable: bool) -> None:
             ],
         )
     if now.oldest_unarchived_s is not None:
-        click.echo(f"The oldest unarchived sheet is {_age(now.oldest_unarchived_s)} old.")
+        click.echo(f"The oldest unarchived sheet is {shown_age(now.oldest_unarchived_s)} old.")
     click.echo(f"MongoDB: {_mongodb(settings, reachable=reachable)}")
 
 
@@ -87,10 +89,3 @@ def _mongodb(settings: Settings, *, reachable: bool) -> str:
     if settings.mongodb_uri is not None:
         return "reachable" if reachable else "NOT reachable; run `sheetflow doctor`"
     return "embedded, running" if reachable else "embedded, started by the next run"
-
-
-def _age(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"

@@ -94,6 +94,16 @@ def waiting_names(folders: Folders) -> list[str]:
     return sorted(path.name for path in _list(folders.inbox)[0])
 
 
+Stamp = frozenset[tuple[str, int, int]]
+"""What was seen of an inbox: name, size and time of each file."""
+
+
+def inbox_stamp(folders: Folders) -> Stamp:
+    """Return what tells one look at the inbox from the next, without watching it."""
+    looks = ((path.name, _look(path)) for path in _list(folders.inbox)[0])
+    return frozenset((name, look.size_bytes, look.mtime_ns) for name, look in looks if look)
+
+
 def _list(inbox: Path) -> tuple[list[Path], list[Waiting]]:
     files: list[Path] = []
     odd: list[Waiting] = []

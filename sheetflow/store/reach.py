@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sheetflow.errors import ConfigurationError, SheetflowError, StoreUnavailable
 from sheetflow.settings import Settings
 
 if TYPE_CHECKING:
+    from pymongo import MongoClient
+
     from sheetflow.store.connection import Store
 
+T = TypeVar("T")
+
 _PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True)
+class StoreFigures:
+    """How much the store holds.
+
+    Attributes:
+        records: Codes with their present pictures.
+        revisions: Earlier pictures.
+    """
+
+    records: int
+    revisions: int
 
 
 def is_reachable(settings: Settings) -> bool:
@@ -21,9 +38,29 @@ def is_reachable(settings: Settings) -> bool:
 
     Takes a second at most, then the answer is no.
     """
+    return _asked(settings, lambda client: client.admin.command("ping")) is not None
+
+
+def store_figures(settings: Settings) -> StoreFigures | None:
+    """Return how much the store holds, None if it does not answer within a second."""
+
+    def ask(client: MongoClient[dict[str, Any]]) -> StoreFigures:
+        from sheetflow.store.schema import revisions_name
+
+        database, name = client[settings.database_name], settings.collection_name
+        return StoreFigures(
+            database[name].estimated_document_count(),
+            database[revisions_name(name)].estimated_document_count(),
+        )
+
+    return _asked(settings, ask)
+
+
+def _asked(settings: Settings, question: Callable[[MongoClient[dict[str, Any]]], T]) -> T | None:
+    """Ask MongoDB something if it answers at once; None if it does not."""
     uri = mongodb_address(settings)
     if uri is None:
-        return False
+        return None
     # Only here, because the driver takes longer to import than the rest of `status` takes to run.
     from pymongo.errors import PyMongoError
 
@@ -34,10 +71,9 @@ def is_reachable(settings: Settings) -> bool:
     )
     try:
         with contextlib.closing(connect(uri, quick)) as client:
-            client.admin.command("ping")
+            return question(client)
     except (PyMongoError, SheetflowError):
-        return False
-    return True
+        return None
 
 
 @dataclass(frozen=True)

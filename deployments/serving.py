@@ -1,0 +1,152 @@
+"""Serving: the servers, the deployments and the watcher, in one command until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from threading import Thread
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
+
+from deployments.definitions import deployments
+from deployments.leftovers import end_never_started, skip_missed
+from deployments.watcher import watch_inbox
+from flows.living import end_departed
+from sheetflow.errors import SheetflowError
+from sheetflow.settings import Settings
+
+logger = logging.getLogger("sheetflow.serving")
+
+HEARTBEAT_S = 30
+_LOOK_EVERY_S = 2.0
+_MEND_EVERY_S = 30.0
+_API_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What keeps the servers that we started ourselves alive.
+
+    Attributes:
+        revive: Starts those again that are gone; called every few seconds, in a thread.
+    """
+
+    revive: Callable[[], None]
+
+
+def serve(settings: Settings, servers: Servers, *, ready: Callable[[], None]) -> None:
+    """Serve the deployments until SIGINT or SIGTERM; running sheets end their present step.
+
+    Args:
+        settings: The settings.
+        servers: The servers that are ours.
+        ready: Called once runs are accepted.
+    """
+    offered = deployments(settings)
+    with _interrupts_for_us_alone() as interrupted:
+        asyncio.run(_serve(settings, offered, servers, ready, interrupted))
+
+
+async def _serve(
+    settings: Settings,
+    offered: Sequence[RunnerDeployment],
+    servers: Servers,
+    ready: Callable[[], None],
+    interrupted: Callable[[Callable[[], None]], None],
+) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    interrupted(lambda: loop.call_soon_threadsafe(stopping.set))
+    beside = [asyncio.create_task(_revive(servers)), asyncio.create_task(_mend(settings))]
+    if settings.watch:
+        beside.append(asyncio.create_task(watch_inbox(settings)))
+    try:
+        while not stopping.is_set():
+            await _run_until(stopping, offered, ready)
+            ready = lambda: None  # noqa: E731 - said once
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _run_until(
+    stopping: asyncio.Event, offered: Sequence[RunnerDeployment], ready: Callable[[], None]
+) -> None:
+    """Serve with one runner, which gives up when its API is away for long, or until the stop."""
+    runner = Runner(name="sheetflow", pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT_S)
+    try:
+        for deployment in offered:
+            await runner.aadd_deployment(deployment)
+        await skip_missed()
+        running = asyncio.create_task(runner.start())
+        while not runner.started and not running.done():
+            await asyncio.sleep(0.05)
+        # The runner has put a handler of its own in place, which would end this process at once.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+        ready()
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if runner.started:
+            await runner.astop()
+        await running
+    except (httpx.HTTPError, RuntimeError, ExceptionGroup) as error:
+        logger.warning("The Prefect API is away, serving goes on once it is back: %s", error)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _API_PATIENCE_S)
+
+
+async def _revive(servers: Servers) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(servers.revive)
+        except SheetflowError as error:
+            logger.warning("A server that has ended cannot be started again now: %s", error)
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _mend(settings: Settings) -> None:
+    """End the runs in Prefect that have ended here without its knowing, now and then."""
+    while True:
+        try:
+            await asyncio.to_thread(end_departed, settings.folders)
+            await end_never_started(settings.folders)
+        except (httpx.HTTPError, OSError) as error:
+            logger.debug("Not now: %s", error)
+        await asyncio.sleep(_MEND_EVERY_S)
+
+
+@contextlib.contextmanager
+def _interrupts_for_us_alone() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Keep Ctrl-C from the runs, which would end as crashed; yield how to hear of it.
+
+    A terminal sends it to every process. A signal that is blocked stays so in child processes, so
+    that it reaches none of them, and here a thread waits for it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def listen(heard: Callable[[], None]) -> None:
+        def wait() -> None:
+            signal.sigwait({signal.SIGINT})
+            heard()
+
+        Thread(target=wait, name="Ctrl-C", daemon=True).start()
+
+    try:
+        yield listen
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+async def api_answers() -> bool:
+    """Tell whether the Prefect API answers now."""
+    async with get_client() as client:
+        return await client.api_healthcheck() is None
