@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Crashed
 
 from deployments.definitions import TAG
@@ -44,7 +44,7 @@ async def skip_missed() -> int:
     late = [run for run in missed if run.id not in keep]
     async with get_client() as client:
         for run in late:
-            state = Cancelled(name="Skipped", message="Nobody served at that time.")
+            state: State[None] = Cancelled(name="Skipped", message="Nobody served at that time.")
             await client.set_flow_run_state(run.id, state, force=True)
     if late:
         logger.info("%d scheduled runs whose time has passed were skipped", len(late))

@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Thread
 
 import httpx
-from prefect.client.orchestration import get_client
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 
@@ -42,16 +40,14 @@ class Servers:
 
 
 def serve(settings: Settings, servers: Servers, *, ready: Callable[[], None]) -> None:
-    """Serve the deployments until SIGINT or SIGTERM; running sheets end their present step.
+    """Serve the deployments until SIGTERM; running sheets end their present step.
 
     Args:
         settings: The settings.
         servers: The servers that are ours.
         ready: Called once runs are accepted.
     """
-    offered = deployments(settings)
-    with _interrupts_for_us_alone() as interrupted:
-        asyncio.run(_serve(settings, offered, servers, ready, interrupted))
+    asyncio.run(_serve(settings, deployments(settings), servers, ready))
 
 
 async def _serve(
@@ -59,26 +55,22 @@ async def _serve(
     offered: Sequence[RunnerDeployment],
     servers: Servers,
     ready: Callable[[], None],
-    interrupted: Callable[[Callable[[], None]], None],
 ) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    interrupted(lambda: loop.call_soon_threadsafe(stopping.set))
-    beside = [asyncio.create_task(_revive(servers)), asyncio.create_task(_mend(settings))]
-    if settings.watch:
-        beside.append(asyncio.create_task(watch_inbox(settings)))
-    try:
+    stopping, begun = asyncio.Event(), asyncio.Event()
+    # A group, so that none of them can die unnoticed: serving would look alive, and be half dead.
+    async with asyncio.TaskGroup() as group:
+        beside = [
+            group.create_task(work)
+            for work in (_revive(servers), _mend(settings), _watch(begun, settings, ready))
+        ]
         while not stopping.is_set():
-            await _run_until(stopping, offered, ready)
-            ready = lambda: None  # noqa: E731 - said once
-    finally:
+            await _run_until(stopping, offered, begun)
         for task in beside:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
 
 
 async def _run_until(
-    stopping: asyncio.Event, offered: Sequence[RunnerDeployment], ready: Callable[[], None]
+    stopping: asyncio.Event, offered: Sequence[RunnerDeployment], begun: asyncio.Event
 ) -> None:
     """Serve with one runner, which gives up when its API is away for long, or until the stop."""
     runner = Runner(name="sheetflow", pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT_S)
@@ -91,7 +83,7 @@ async def _run_until(
             await asyncio.sleep(0.05)
         # The runner has put a handler of its own in place, which would end this process at once.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-        ready()
+        begun.set()
         waiting = asyncio.create_task(stopping.wait())
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -102,6 +94,13 @@ async def _run_until(
         logger.warning("The Prefect API is away, serving goes on once it is back: %s", error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _API_PATIENCE_S)
+
+
+async def _watch(begun: asyncio.Event, settings: Settings, ready: Callable[[], None]) -> None:
+    await begun.wait()
+    ready()
+    if settings.watch:
+        await watch_inbox(settings)
 
 
 async def _revive(servers: Servers) -> None:
@@ -122,31 +121,3 @@ async def _mend(settings: Settings) -> None:
         except (httpx.HTTPError, OSError) as error:
             logger.debug("Not now: %s", error)
         await asyncio.sleep(_MEND_EVERY_S)
-
-
-@contextlib.contextmanager
-def _interrupts_for_us_alone() -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Keep Ctrl-C from the runs, which would end as crashed; yield how to hear of it.
-
-    A terminal sends it to every process. A signal that is blocked stays so in child processes, so
-    that it reaches none of them, and here a thread waits for it.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-    def listen(heard: Callable[[], None]) -> None:
-        def wait() -> None:
-            signal.sigwait({signal.SIGINT})
-            heard()
-
-        Thread(target=wait, name="Ctrl-C", daemon=True).start()
-
-    try:
-        yield listen
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-async def api_answers() -> bool:
-    """Tell whether the Prefect API answers now."""
-    async with get_client() as client:
-        return await client.api_healthcheck() is None

@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterNextScheduledStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import PrefectException
 from watchfiles import awatch
 
 from deployments.definitions import INGEST
@@ -33,6 +36,8 @@ logger = logging.getLogger("sheetflow.watcher")
 
 _AT_LEAST_EVERY_S = 30.0
 _BREATH_S = 1.0
+_AT_WORK_PAUSE_S = 5.0
+_SOON = timedelta(seconds=15)
 _AT_WORK = (StateType.PENDING, StateType.RUNNING)
 
 
@@ -114,26 +119,30 @@ async def _occasions(inbox: Path, poll_s: float) -> AsyncIterator[None]:
 
 
 async def _asked_for_run() -> bool:
-    """Ask for a run unless one is at work; tell whether it was asked for."""
+    """Ask for a run unless one is at work, or about to be; tell whether it was asked for."""
     try:
         async with get_client() as client:
             deployment = await client.read_deployment_by_name(INGEST)
-            if await _is_at_work(client, deployment.id):
-                return False
-            run = await client.create_flow_run_from_deployment(
-                deployment.id, tags=["new sheets"], name="ingest new sheets"
-            )
-    except (httpx.HTTPError, ObjectNotFound, PrefectHTTPStatusError) as error:
+            if not await _is_at_work(client, deployment.id):
+                await client.create_flow_run_from_deployment(deployment.id, tags=["new sheets"])
+                logger.info("New sheets have settled in the inbox: an ingest was asked for")
+                return True
+    except (httpx.HTTPError, PrefectException) as error:
         logger.warning("No ingest could be asked for: %s", error)
-        await asyncio.sleep(_BREATH_S)
-        return False
-    logger.info("New sheets have settled: %s was asked for", run.name)
-    return True
+    await asyncio.sleep(_AT_WORK_PAUSE_S)
+    return False
 
 
-async def _is_at_work(client: PrefectClient, deployment_id: object) -> bool:
-    at_work = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_AT_WORK))),
-    )
-    return bool(await client.read_flow_runs(flow_run_filter=at_work, limit=1))
+async def _is_at_work(client: PrefectClient, deployment_id: UUID) -> bool:
+    whose = FlowRunFilterDeploymentId(any_=[deployment_id])
+    at_work = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_AT_WORK)))
+    # One that is about to begin finds the sheets as well, and two would exclude each other.
+    soon = FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC) + _SOON)
+    scheduled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+    for chosen in (
+        FlowRunFilter(deployment_id=whose, state=at_work),
+        FlowRunFilter(deployment_id=whose, state=scheduled, next_scheduled_start_time=soon),
+    ):
+        if await client.read_flow_runs(flow_run_filter=chosen, limit=1):
+            return True
+    return False

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
@@ -26,6 +29,7 @@ def serve(*, verbose: bool) -> None:
     drains the inbox by schedule and soon after new sheets have settled in it, and audits the
     archive at night. Ctrl-C stops it: sheets end their present step and stay where they are.
     """
+    _keep_interrupts_from_runs()
     prepare_prefect(verbose=verbose)
     from deployments.server import prefect_api_starting, ui_url
     from sheetflow.custody.folders import prepare_folders
@@ -68,3 +72,19 @@ def _mongodb(settings: Settings) -> Iterator[Membership | None]:
 
     with embedded_mongod(settings.folders.mongodb).joining() as membership:
         yield membership
+
+
+def _keep_interrupts_from_runs() -> None:
+    """Make Ctrl-C an ordinary stop of this process alone.
+
+    A terminal sends it to every process, and a run that gets it ends as crashed. A blocked signal
+    stays blocked in the threads and processes that are begun from now on; one thread waits for it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def wait() -> None:
+        while True:
+            signal.sigwait({signal.SIGINT})
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=wait, name="Ctrl-C", daemon=True).start()
