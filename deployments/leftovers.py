@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterNextScheduledStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.states import Cancelled, Crashed
 
 from deployments.definitions import TAG
@@ -23,6 +27,12 @@ from sheetflow.presence import is_present
 logger = logging.getLogger("sheetflow.leftovers")
 
 _BEGINS_WITHIN = timedelta(seconds=90)
+_RECORDED_WITHIN = timedelta(seconds=30)
+_RECENT = timedelta(days=1)
+_UNRECORDED = (
+    "Its process, or the Prefect server, was killed before the end of this step was recorded. "
+    "Where the sheet is, `sheetflow status NAME` tells."
+)
 
 
 async def skip_missed() -> int:
@@ -68,6 +78,36 @@ async def end_never_started(folders: Folders) -> int:
             await client.set_flow_run_state(run.id, Crashed(message=message), force=True)
         ended += 1
     return ended
+
+
+async def end_orphaned_steps() -> int:
+    """End the task runs that are shown as running in a flow run that has ended.
+
+    Either their process was killed, or the server was, before it had recorded their end.
+
+    Returns:
+        How many were ended.
+    """
+    over = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[TAG]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
+        end_time=FlowRunFilterEndTime(
+            after_=datetime.now(UTC) - _RECENT, before_=datetime.now(UTC) - _RECORDED_WITHIN
+        ),
+    )
+    at_work = TaskRunFilter(
+        state=TaskRunFilterState(
+            type=TaskRunFilterStateType(
+                any_=[StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
+            )
+        )
+    )
+    async with get_client() as client:
+        steps = await client.read_task_runs(flow_run_filter=over, task_run_filter=at_work)
+        for step in steps:
+            state: State[None] = Crashed(message=_UNRECORDED)
+            await client.set_task_run_state(step.id, state, force=True)
+    return len(steps)
 
 
 async def _runs(kind: StateType, **more: object) -> list[FlowRun]:

@@ -14,7 +14,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 
 from deployments.definitions import deployments
-from deployments.leftovers import end_never_started, skip_missed
+from deployments.leftovers import end_never_started, end_orphaned_steps, skip_missed
 from deployments.watcher import watch_inbox
 from flows.living import end_departed
 from sheetflow.errors import SheetflowError
@@ -118,6 +118,7 @@ async def _mend(settings: Settings) -> None:
         try:
             await asyncio.to_thread(end_departed, settings.folders)
             await end_never_started(settings.folders)
+            await end_orphaned_steps()
         except (httpx.HTTPError, OSError) as error:
             logger.debug("Not now: %s", error)
         await asyncio.sleep(_MEND_EVERY_S)
