@@ -89,7 +89,7 @@ def _deployment(
     schedule: Schedule | None = None,
     alone: bool = False,
 ) -> RunnerDeployment:
-    deployment = flow.to_deployment(
+    made = flow.to_deployment(
         name=flow.name,
         parameters=dict(parameters),
         schedule=schedule,
@@ -98,4 +98,7 @@ def _deployment(
         # By module, not by file: a worker on another machine has the package, not this folder.
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    return cast(RunnerDeployment, deployment)  # a coroutine only inside of an event loop
+    deployment = cast(RunnerDeployment, made)  # a coroutine only inside of an event loop
+    # Said aloud, so that a deployment that was a work pool's before is taken away from it.
+    deployment.work_pool_name = deployment.work_queue_name = None
+    return deployment

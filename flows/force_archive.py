@@ -23,50 +23,33 @@ from sheetflow.store.connection import Store
 from sheetflow.store.reach import store_at_hand
 from tasks.force import force, undo
 
-Name = Annotated[
-    str | None,
-    Field(
-        description="The staged sheet: any of its names, or the first digits of its SHA-256. "
-        "Empty: the only sheet that is staged."
-    ),
-]
-Reason = Annotated[
-    str,
-    Field(min_length=3, description="Why it cannot wait for its upload; kept in the ledger."),
-]
-By = Annotated[
-    str | None,
-    Field(description="Your name, for the ledger. Empty: the account that runs the worker."),
-]
-Confirmed = Annotated[
-    bool,
-    Field(
-        description="Leave this off at first: the run then fails and shows what is stored and what "
-        "is not. Tick it to archive the sheet all the same."
-    ),
-]
-TakeBack = Annotated[
-    bool,
-    Field(description="Take back an earlier force-archive: the named sheet returns to staging."),
-]
-Root = Annotated[
-    Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
-]
 
-
-@flow(name="force-archive", flow_run_name="force-archive", validate_parameters=True)
+@flow(
+    name="force-archive",
+    flow_run_name="force-archive",
+    description="For emergencies only: archive a staged sheet WITHOUT proof that its pairs are "
+    "stored. Run it once without the tick to see what would be missing in MongoDB. Who, when, why "
+    "and what was not stored goes into the ledger, and it can be taken back.",
+)
 def force_archive(
-    reason: Reason,
-    name: Name = None,
-    confirmed: Confirmed = False,
-    by: By = None,
-    take_back: TakeBack = False,
-    root: Root = None,
+    reason: Annotated[str, Field(min_length=3)],
+    name: str | None = None,
+    confirmed: bool = False,
+    by: str | None = None,
+    take_back: bool = False,
+    root: Path | None = None,
 ) -> RunState[None]:
-    """Archive a staged sheet WITHOUT proof that its pairs are stored. For emergencies only.
+    """Archive a staged sheet on a person's order, without proof that it is stored.
 
-    Run it once without the tick to see what would be lost to MongoDB. Who, when, why and what was
-    not stored goes into the ledger; the work products are kept, so that it can be taken back.
+    Args:
+        reason: Why it cannot wait for its upload; kept in the ledger.
+        name: The staged sheet: any of its names, or the first digits of its SHA-256. Empty: the
+            only sheet that is staged.
+        confirmed: Leave this off at first: the run then fails, and shows what is stored and what
+            is not. Tick it to archive the sheet all the same.
+        by: Your name, for the ledger. Empty: the account that runs the worker.
+        take_back: Take back an earlier force-archive: the named sheet returns to staging.
+        root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
     settings = load_settings(root=root)
     folders, who = settings.folders, f"{by} (through {whoami()})" if by else whoami()

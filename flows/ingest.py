@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from pathlib import Path
-from typing import Annotated
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State as RunState
 from prefect.runtime import flow_run
-from pydantic import Field
 
 from flows.journey import Journey
 from flows.living import living
@@ -31,24 +29,21 @@ from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
 from tasks.bench import Bench
 
-Root = Annotated[
-    Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
-]
-Doubt = Annotated[
-    OnDoubt | None,
-    Field(
-        description="What becomes of a sheet that needs a review: hold it, or store its certain "
-        "pairs and hold the rest. Empty: SHEETFLOW_ON_DOUBT, or hold."
-    ),
-]
 
-
-@flow(name="ingest-sheets", flow_run_name="ingest sheets", validate_parameters=True)
-def ingest_sheets(root: Root = None, on_doubt: Doubt = None) -> RunState[None]:
+@flow(
+    name="ingest-sheets",
+    flow_run_name="ingest sheets",
+    description="Drain the inbox: every sheet to MongoDB and, confirmed, into the archive. Sheets "
+    "that an earlier run left in staging are taken up where it stopped. The run is red, and names "
+    "the sheets, if any failed, was rejected or needs a review; the others are done.",
+)
+def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> RunState[None]:
     """Drain the inbox: every sheet to MongoDB and, confirmed, into the archive.
 
-    Sheets that an earlier run left in staging are taken up where it stopped. The run is red, and
-    names the sheets, if any failed, was rejected or needs a review; the others are done.
+    Args:
+        root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
+        on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
+            until then; `store-certain`: its certain pairs are stored. Empty: SHEETFLOW_ON_DOUBT.
     """
     with _bench(root, on_doubt) as bench:
         folders = bench.folders
@@ -58,19 +53,23 @@ def ingest_sheets(root: Root = None, on_doubt: Doubt = None) -> RunState[None]:
     return _concluded(outcomes)
 
 
-@flow(name="ingest-sheet", flow_run_name="ingest {file.name}", validate_parameters=True)
+@flow(
+    name="ingest-sheet",
+    flow_run_name="ingest {file.name}",
+    description="Take one sheet to MongoDB and, confirmed, into the archive.",
+)
 def ingest_sheet(
-    file: Annotated[
-        Path,
-        Field(
-            description="The sheet: a file in the inbox or in staging, or anywhere else, from "
-            "where it is copied into the inbox first."
-        ),
-    ],
-    root: Root = None,
-    on_doubt: Doubt = None,
+    file: Path, root: Path | None = None, on_doubt: OnDoubt | None = None
 ) -> RunState[None]:
-    """Take one sheet to MongoDB and, confirmed, into the archive."""
+    """Take one sheet to MongoDB and, confirmed, into the archive.
+
+    Args:
+        file: The sheet: the name of a file in the inbox or in staging, or the path of a file from
+            elsewhere, which is copied into the inbox first.
+        root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
+        on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
+            until then; `store-certain`: its certain pairs are stored. Empty: SHEETFLOW_ON_DOUBT.
+    """
     with _bench(root, on_doubt) as bench:
         path = bring_in(bench.folders, file)
         if path.parent == bench.folders.inbox:

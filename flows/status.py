@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed
-from pydantic import Field
 
 from flows.pages import table
 from sheetflow.custody.folders import prepare_folders
@@ -21,17 +19,18 @@ from sheetflow.store.reach import StoreFigures, store_figures
 
 _SHOWN_AT_MOST = 200
 
-Root = Annotated[
-    Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
-]
 
+@flow(
+    name="processing-status",
+    flow_run_name="processing status",
+    description="Show where every sheet stands: waiting, staged, awaiting its upload, held, "
+    "failed, archived. The page is the run's artifact; it is right while MongoDB is away too.",
+)
+def processing_status(root: Path | None = None) -> RunState[None]:
+    """Show where every sheet stands, from the folders and the journal.
 
-@flow(name="processing-status", flow_run_name="processing status", validate_parameters=True)
-def processing_status(root: Root = None) -> RunState[None]:
-    """Show where every sheet stands: waiting, staged, awaiting upload, held, failed, archived.
-
-    The page is the artifact `processing-status`. It is made from the folders and the journal, so
-    that it is right while MongoDB is away too.
+    Args:
+        root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
     settings = load_settings(root=root)
     prepare_folders(settings.folders)
