@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from sheetflow.audit.report import Report
+from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.folders import prepare_folders
 from sheetflow.settings import load_settings
@@ -33,6 +33,14 @@ Percent = Annotated[
 Mend = Annotated[
     bool, Field(description="Mend what can be mended safely; the artifact says what was done.")
 ]
+Strangers = Annotated[
+    Unknown,
+    Field(
+        description="What a repair does with sheets in images_old/ that neither ledger nor records "
+        "know, such as those of an earlier tool: leave them there, or restage them, so that the "
+        "next run stores them all."
+    ),
+]
 Root = Annotated[
     Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
 ]
@@ -40,7 +48,10 @@ Root = Annotated[
 
 @flow(name="audit", flow_run_name="audit", validate_parameters=True)
 def audit(
-    sample_percent: Percent = 100.0, repair: Mend = False, root: Root = None
+    sample_percent: Percent = 100.0,
+    repair: Mend = False,
+    unknown: Strangers = Unknown.LEAVE,
+    root: Root = None,
 ) -> RunState[None]:
     """Hold folders, journal, ledger, records and GridFS against each other.
 
@@ -50,7 +61,7 @@ def audit(
     settings = load_settings(root=root)
     prepare_folders(settings.folders)
     window = Sample.of_day(sample_percent, datetime.now(UTC).date())
-    report = examine(settings, window, repair=repair)
+    report = examine(settings, window, repair=repair, unknown=unknown)
     _show(report)
     message = _told(report)
     return Completed(message=message) if report.ok else Failed(message=message)
