@@ -32,7 +32,7 @@ def check_account(folder: Path) -> None:
     """
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         raise Refused("to give a run another account takes root and setpriv")
-    probe = [*as_account(NOBODY), sys.executable, "-c", "import sheetflow, os; os.listdir('.')"]
+    probe = [*as_account(NOBODY), sys.executable, "-c", "import os, sheetflow; os.stat('.')"]
     done = subprocess.run(probe, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(f"the account {NOBODY} cannot run here: {done.stderr.strip()[-200:]}")
@@ -66,10 +66,10 @@ def _forbidden_in_the_midst(play: Playground) -> None:
         ("staging", "link images_old"),
         ("archive", "link images_old"),
         ("claims", "create .sheetflow/claims"),
-        ("work", "mkdir .sheetflow/work"),
+        ("work", "mkdir .sheetflow/work/"),
         ("work", "mongo update codes_images"),
     ):
-        with play.trial(f"{_FORBIDDEN}: to write into {what}, from {door} on", ANY) as trial:
+        with play.trial(f"{_FORBIDDEN}: to write into {what}, from {door.strip('/')} on", ANY) as trial:
             folder = stage.scene.places.get(what, state / what)
             harm = Harm(door=1, when="pause", only=door)
             with stage.victims.paused(stage.environment, stage.roots, harm=harm):
