@@ -69,7 +69,9 @@ def _forbidden_in_the_midst(play: Playground) -> None:
         ("work", "mkdir .sheetflow/work/"),
         ("work", "mongo update codes_images"),
     ):
-        with play.trial(f"{_FORBIDDEN}: to write into {what}, from {door.strip('/')} on", ANY) as trial:
+        with play.trial(
+            f"{_FORBIDDEN}: to write into {what}, from {door.strip('/')} on", ANY
+        ) as trial:
             folder = stage.scene.places.get(what, state / what)
             harm = Harm(door=1, when="pause", only=door)
             with stage.victims.paused(stage.environment, stage.roots, harm=harm):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sheetflow.custody.files import digest_file, write_file
+from sheetflow.custody.files import digest_file, open_regular, write_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import (
     Duplicate,
@@ -87,8 +87,8 @@ def claimed_sheet(folders: Folders, path: Path, *, lease_s: float = LEASE_S) -> 
     """
     sheet = Sheet(name=path.name, sha256=digest_file(path), path=path)
     with owned(folders, sheet.sha256, lease_s=lease_s):
-        if not os.path.lexists(path):
-            raise FileNotFoundError(path)
+        with open_regular(path):  # moved meanwhile? A network mount asks its server only now
+            pass
         yield sheet
         if load_entry(folders, sheet.sha256) is None:
             remove_claim(folders, sheet.sha256)  # finished: nothing of the sheet is left to own
