@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.living import living
-from sheetflow.audit.report import Report
+from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.folders import prepare_folders
 from sheetflow.settings import load_settings
@@ -22,37 +22,36 @@ from tasks.audit import examine
 _SHOWN_AT_MOST = 500
 _NAMED_AT_MOST = 10
 
-Percent = Annotated[
-    float,
-    Field(
-        gt=0,
-        le=100,
-        description="Which part of the sheets is read back and hashed, in percent; another part "
-        "every day. With 5, each sheet has had its turn after 20 nights.",
-    ),
-]
-Mend = Annotated[
-    bool, Field(description="Mend what can be mended safely; the artifact says what was done.")
-]
-Root = Annotated[
-    Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
-]
 
-
-@flow(name="audit", flow_run_name="audit", validate_parameters=True)
+@flow(
+    name="audit",
+    flow_run_name="audit",
+    description="Check that nothing is lost: every file, entry and picture held against the "
+    "others. The run is red if something is wrong that was not mended, or if MongoDB is away. "
+    "Problems and their cures are in the artifact `audit-problems`.",
+)
 def audit(
-    sample_percent: Percent = 100.0, repair: Mend = False, root: Root = None
+    sample_percent: Annotated[float, Field(gt=0, le=100)] = 100.0,
+    repair: bool = False,
+    unknown: Unknown = Unknown.LEAVE,
+    root: Path | None = None,
 ) -> RunState[None]:
     """Hold folders, journal, ledger, records and GridFS against each other.
 
-    The run is red if something is wrong that was not mended, or if MongoDB is away. Problems and
-    cures are in the artifact `audit-problems`, the numbers in `audit-summary`.
+    Args:
+        sample_percent: Which part of the sheets is read back and hashed, in percent; another part
+            every day. With 5, each sheet has had its turn after 20 days.
+        repair: Mend what can be mended safely; the artifact says what was done.
+        unknown: What a repair does with sheets in images_old/ that neither ledger nor records
+            know, such as those of an earlier tool: `leave` them there, or `restage` them, so that
+            the next run stores them all.
+        root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
     settings = load_settings(root=root)
     prepare_folders(settings.folders)
     window = Sample.of_day(sample_percent, datetime.now(UTC).date())
     with living(settings.folders):
-        report = examine(settings, window, repair=repair)
+        report = examine(settings, window, repair=repair, unknown=unknown)
     _show(report)
     message = _told(report)
     return Completed(message=message) if report.ok else Failed(message=message)

@@ -7,6 +7,7 @@ database, and says which promise does not hold. Nothing here imports the code th
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,8 @@ class Dropped:
         name: Under which name.
         sha256: The digest of its bytes.
         codes: The codes that are to be stored before it may be archived.
-        kind: `good`, `doubtful` or `junk`.
+        kind: `good`, `doubtful`, `junk`; `forced`, by an order that is given now or was given
+            before, or `undone`, whose order is taken back.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Scene:
         database: A pymongo database of the checker's own connection.
         dropped: Every file that was ever put into the inbox.
         pictures: Digests of the pictures, by sheet and code, as an undisturbed run stored them.
+        harmed: Digests of sheets whose records the harness itself has spoiled, until they must
+            have been mended.
     """
 
     places: dict[str, Path]
@@ -49,6 +53,7 @@ class Scene:
     database: Any
     dropped: list[Dropped] = field(default_factory=list)
     pictures: dict[tuple[str, str], str] = field(default_factory=dict)
+    harmed: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,12 @@ class Found:
     inode: tuple[int, int]
 
 
-def files_found(scene: Scene) -> list[Found]:
+def files_found(scene: Scene, only: str = "") -> list[Found]:
     """Hash every regular file in the four folders; reason files and temporary ones are left out."""
     found = []
     for place, folder in scene.places.items():
+        if only and place != only:
+            continue
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
             if path.is_symlink() or not path.is_file() or path.name.startswith("."):
                 continue
@@ -91,12 +98,26 @@ def conserved(scene: Scene) -> list[str]:
     return _conservation(scene, files_found(scene))
 
 
+def counted(scene: Scene) -> list[str]:
+    """Return which files are not in exactly one place each."""
+    problems = []
+    found = files_found(scene)
+    for drop in {item.sha256: item for item in scene.dropped}.values():
+        count = sum(item.sha256 == drop.sha256 for item in scene.dropped)
+        here = [item for item in found if item.sha256 == drop.sha256]
+        if len(here) != count:
+            places = ", ".join(f"{item.place}/{item.name}" for item in here)
+            problems.append(f"PLACES {drop.name}: dropped {count} times, stands in [{places}]")
+    return problems
+
+
 def check_settled(scene: Scene) -> list[str]:
     """Return what does not hold after a run that was left to finish."""
     found = files_found(scene)
     return [
         *check_now(scene),
-        *_exactly_one_place(scene, found),
+        *counted(scene),
+        *_in_the_right_place(scene, found),
         *_ledger_agrees(scene, found),
         *_nothing_left_over(scene),
     ]
@@ -133,8 +154,12 @@ def _archived_means_stored(scene: Scene, found: list[Found]) -> list[str]:
         if item.place != "archive":
             continue
         drop = by_digest.get(item.sha256)
+        if item.sha256 in scene.harmed:
+            continue
         if drop is None:
             problems.append(f"STRANGER {item.name} in the archive was never dropped")
+        elif drop.kind in ("forced", "undone"):
+            problems += _on_record(scene, drop)
         elif drop.kind != "good":
             problems.append(f"UNCONFIRMED {item.name} is archived though it is {drop.kind}")
         else:
@@ -142,22 +167,38 @@ def _archived_means_stored(scene: Scene, found: list[Found]) -> list[str]:
     return problems
 
 
+def _on_record(scene: Scene, drop: Dropped) -> list[str]:
+    """Look for who forced a sheet, and why: in the ledger, or on disk until that can be told."""
+    document = scene.database.sheets.find_one({"_id": drop.sha256}) or {}
+    order = scene.state / "forced" / f"{drop.sha256}.json"
+    forced = document.get("forced") or (json.loads(order.read_bytes()) if order.exists() else {})
+    said = forced.get("forced", forced)
+    if not (said.get("reason") and said.get("by") and said.get("at")):
+        return [f"UNCONFIRMED {drop.name} is archived by force, and nobody said why"]
+    return []
+
+
 def _stored(scene: Scene, drop: Dropped) -> list[str]:
-    held = {}
+    """Look for each code of a sheet among the records and their revisions; one of them will do."""
+    flaws: dict[str, list[str]] = {code: [] for code in drop.codes}
     for collection in (scene.database.codes_images, scene.database.codes_images_revisions):
         for document in collection.find({"source_image.sha256": drop.sha256}):
-            held[document["code"]] = (document, _picture(scene.database, document))
-    problems = []
-    for code in sorted(drop.codes):
-        document, picture = held.get(code, (None, b""))
-        digest = hashlib.sha256(picture).hexdigest()
-        if document is None:
-            problems.append(f"UNCONFIRMED {drop.name} is archived, its code {code} is not stored")
-        elif digest != document["image_sha256"]:
-            problems.append(f"UNCONFIRMED {drop.name}: the bytes of {code} are not its digest's")
-        elif digest != scene.pictures.get((drop.sha256, code), digest):
-            problems.append(f"UNCONFIRMED {drop.name}: {code} has another picture than undisturbed")
-    return problems
+            flaws.setdefault(document["code"], []).append(_flaw(scene, drop, document))
+    return [
+        f"UNCONFIRMED {drop.name} is archived, and its code {code} "
+        + (" and ".join(found) or "is not stored")
+        for code, found in sorted(flaws.items())
+        if code in drop.codes and "" not in found
+    ]
+
+
+def _flaw(scene: Scene, drop: Dropped, document: dict[str, Any]) -> str:
+    digest = hashlib.sha256(_picture(scene.database, document)).hexdigest()
+    if digest != document["image_sha256"]:
+        return "has bytes that are not its digest's"
+    if digest != scene.pictures.get((drop.sha256, document["code"]), digest):
+        return "has another picture than undisturbed"
+    return ""
 
 
 def _picture(database: Any, document: dict[str, Any]) -> bytes:
@@ -183,21 +224,25 @@ def _nothing_twice_in_mongodb(scene: Scene) -> list[str]:
     return problems
 
 
-def _exactly_one_place(scene: Scene, found: list[Found]) -> list[str]:
-    problems = []
-    where: dict[str, list[Found]] = {}
-    for item in found:
-        where.setdefault(item.sha256, []).append(item)
-    expected = {"good": "archive", "doubtful": "staging", "junk": "quarantine"}
-    for drop in {item.sha256: item for item in scene.dropped}.values():
-        count = sum(item.sha256 == drop.sha256 for item in scene.dropped)
-        here = where.get(drop.sha256, [])
-        if len(here) != count:
-            places = ", ".join(f"{item.place}/{item.name}" for item in here)
-            problems.append(f"PLACES {drop.name}: dropped {count} times, stands in [{places}]")
-        wrong = [item for item in here if item.place != expected[drop.kind]]
-        if wrong and not (drop.kind == "doubtful" and count > 1):
-            problems.append(f"PLACES {drop.name} ({drop.kind}) is still in {wrong[0].place}")
+def _in_the_right_place(scene: Scene, found: list[Found]) -> list[str]:
+    expected = {
+        "good": "archive",
+        "doubtful": "staging",
+        "junk": "quarantine",
+        "forced": "archive",
+        "undone": "staging",
+    }
+    kinds = {item.sha256: item.kind for item in scene.dropped}
+    problems = [
+        f"PLACES {item.name} ({kinds[item.sha256]}) is still in {item.place}"
+        for item in found
+        if item.sha256 in kinds and item.place != expected[kinds[item.sha256]]
+    ]
+    problems += [
+        f"STRANGER {item.name} in {item.place} was never dropped"
+        for item in found
+        if item.sha256 not in kinds
+    ]
     for place, folder in scene.places.items():
         parts = [path.name for path in folder.iterdir() if path.name.startswith(".")]
         problems += [f"LEFTOVER {name} in {place}" for name in parts]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.torturing.checker import check_now, check_settled, conserved
-from benchmarks.torturing.kills import Cast
+from benchmarks.torturing.scenes import Cast
 from benchmarks.torturing.stage import Stage
 from benchmarks.torturing.victims import Run
 
@@ -25,7 +25,7 @@ class Trial:
     """One fault, and what came of it.
 
     Attributes:
-        name: The fault.
+        name: The fault; what stands before a colon is its kind, by which tables are made.
         expected: The exit codes that a run under it may have.
         status: The exit code that it had.
         seconds: How long that run took.
@@ -41,6 +41,11 @@ class Trial:
     said: str = ""
     violations: list[str] = field(default_factory=list)
     skipped: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The kind of fault."""
+        return self.name.partition(": ")[0]
 
     def struck(self, run: Run, stage: Stage) -> None:
         """Note a run under the fault; what MongoDB has is not asked, it may be away."""

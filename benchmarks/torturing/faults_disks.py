@@ -11,6 +11,8 @@ from benchmarks.torturing.doors import Harm
 from benchmarks.torturing.faults import ANY, Playground
 
 _ROOMY = {"SHEETFLOW_MIN_FREE_BYTES": "0"}
+_ROOM = "little room under the data root (tmpfs)"
+_TAKEN = "a sheet taken away or changed by its owner"
 _WRITING = ("open", "write", "create", "mkdir", "link", "fsync", "replace", "rename", "unlink")
 
 
@@ -33,7 +35,9 @@ def all_of(play: Playground, folder: Path, *, stride: int = 1) -> None:
 
 def _other_disk(play: Playground) -> None:
     for apart in (("archive",), ("staging",), ("inbox", "archive")):
-        with play.trial(f"another disk for {'+'.join(apart)} (EXDEV)", (0,), apart=apart) as trial:
+        with play.trial(
+            f"folders on other disks (EXDEV): {'+'.join(apart)}", (0,), apart=apart
+        ) as trial:
             play.strike(trial)
             trial.healed(play.stage)
 
@@ -49,7 +53,8 @@ def _refused_at_every_door(play: Playground, stride: int) -> None:
         for turn, door in enumerate(doors[::stride]):
             number = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS, errno.EDQUOT)[turn % 5]
             where = " on two disks" if apart else ""
-            name = f"{errno.errorcode[number]} at door {door}, {labels[door - 1][:40]}{where}"
+            refused = f"{errno.errorcode[number]} at door {door}, {labels[door - 1][:40]}{where}"
+            name = f"ENOSPC, EIO, EACCES, EROFS, EDQUOT at a door, once or for good: {refused}"
             with play.trial(name, ANY, apart=apart) as trial:
                 play.strike(
                     trial, harm=Harm(door=door, when=f"errno:{number}", repeat=turn % 2 > 0)
@@ -59,7 +64,7 @@ def _refused_at_every_door(play: Playground, stride: int) -> None:
 
 def _full_places(play: Playground, folder: Path) -> None:
     for place in ("archive", "staging", "quarantine"):
-        name = f"{place} on a full disk (ENOSPC)"
+        name = f"a place on a full disk (tmpfs): {place}"
         try:
             with (
                 small_disk(folder / f"full-{place}", "64k") as disk,
@@ -85,26 +90,26 @@ def _full_root(play: Playground, folder: Path) -> None:
             stage.root, stage.scene.state = disk / "root", disk / "root" / ".sheetflow"
             try:
                 for free_kib in (0, 4, 8, 12, 16, 24, 40, 64, 96, 128, 192):
-                    with play.trial(f"{free_kib} KiB free under the data root", ANY) as trial:
+                    with play.trial(f"{_ROOM}: {free_kib} KiB free", ANY) as trial:
                         filler = disk / "filler"
                         _fill(filler, free_kib * 1024)
                         play.strike(trial, environment=_ROOMY)
                         filler.unlink()
                         stage.settings.update(_ROOMY)
                         trial.healed(stage)
-                with play.trial("less room than SHEETFLOW_MIN_FREE_BYTES") as trial:
+                with play.trial(f"{_ROOM}: less than SHEETFLOW_MIN_FREE_BYTES") as trial:
                     play.strike(trial, environment={"SHEETFLOW_MIN_FREE_BYTES": "100000000"})
                     stage.settings.update(_ROOMY)
                     trial.healed(stage)
             finally:
                 stage.root, stage.scene.state = root, state
     except Refused as refused:
-        play.skip("little room under the data root", str(refused))
+        play.skip(_ROOM, str(refused))
 
 
 def _read_only(play: Playground, folder: Path) -> None:
     for place in ("archive", "staging", "inbox"):
-        name = f"{place} on a read-only disk (EROFS)"
+        name = f"a place on a read-only disk (remounted): {place}"
         try:
             with (
                 small_disk(folder / f"ro-{place}", "4m") as disk,
@@ -128,7 +133,9 @@ def _gone_folders(play: Playground) -> None:
         ("staging", "link images_sources"),
         ("inbox", "link images_sources"),
     ):
-        with play.trial(f"{place} gone at door {door}, and back again", ANY) as trial:
+        with play.trial(
+            f"a folder gone in the midst of a run, and back: {place} at door {door}", ANY
+        ) as trial:
             folder = stage.scene.places[place]
             away = folder.with_name(f"{folder.name}.away")
             harm = Harm(door=1, when="pause", only=door)
@@ -152,14 +159,14 @@ def _gone_folders(play: Playground) -> None:
 def _gone_files(play: Playground) -> None:
     stage = play.stage
     for door in ("create .sheetflow/claims", "link images_sources"):
-        with play.trial(f"a sheet taken away at door {door}", ANY) as trial:
+        with play.trial(f"{_TAKEN}: at door {door}", ANY) as trial:
             harm = Harm(door=1, when="pause", only=door)
             with stage.victims.paused(stage.environment, stage.roots, harm=harm):
                 gone = stage.scene.dropped.pop(0)
                 (stage.scene.places["inbox"] / gone.name).unlink(missing_ok=True)
             trial.struck(stage.victims.finish(), stage)
             trial.healed(stage)
-    with play.trial("a staged sheet taken away in the upload", ANY) as trial:
+    with play.trial(f"{_TAKEN}: staged, in the upload", ANY) as trial:
         harm = Harm(door=1, when="pause", only="mongo update codes_images")
         with stage.victims.paused(stage.environment, stage.roots, harm=harm):
             taken = list(stage.scene.places["staging"].iterdir())
@@ -171,7 +178,7 @@ def _gone_files(play: Playground) -> None:
         _carry_over(away, stage.scene.places["inbox"])  # the person drops it once more
         trial.struck(run, stage)
         trial.healed(stage)
-    with play.trial("a sheet that grows while it is staged", ANY) as trial:
+    with play.trial(f"{_TAKEN}: it changes while it is staged", ANY) as trial:
         harm = Harm(door=1, when="pause", only="link images_sources")
         with stage.victims.paused(stage.environment, stage.roots, harm=harm):
             for sheet in (play.players.plain[0], play.players.plain[1]):

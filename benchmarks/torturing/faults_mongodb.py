@@ -18,6 +18,7 @@ from benchmarks.torturing.mongods import Mongod, primary_of, replica_set
 from benchmarks.torturing.proxy import BadLine
 
 _UPLOAD = Harm(door=1, when="pause", only="mongo update codes_images")
+_KILLED = "mongod killed (-9) or restarted in the upload"
 _CUTS = (0, 300, 3_000, 15_000, 60_000)
 
 
@@ -36,7 +37,7 @@ def all_of(play: Playground, server: Mongod, folder: Path) -> None:
 def another_primary(play: Playground, servers: list[Mongod]) -> None:
     """Kill the primary of three while a sheet is uploaded, and let it come back."""
     for when in ("before", "with"):
-        with play.trial(f"primary of three killed {when} the upload", ANY) as trial:
+        with play.trial(f"primary of three killed (-9): {when} the upload", ANY) as trial:
             primary = primary_of(servers)
             with _paused(play):
                 primary.end(signal.SIGKILL)
@@ -49,7 +50,7 @@ def another_primary(play: Playground, servers: list[Mongod]) -> None:
 
 
 def _away(play: Playground, server: Mongod) -> None:
-    with play.trial("mongod stopped before the run") as trial:
+    with play.trial("mongod stopped or frozen (SIGSTOP): stopped before the run") as trial:
         server.end()
         play.strike(trial)
         _start(server)
@@ -57,12 +58,12 @@ def _away(play: Playground, server: Mongod) -> None:
 
 
 def _frozen(play: Playground, server: Mongod) -> None:
-    with play.trial("mongod frozen (SIGSTOP) before the run") as trial:
+    with play.trial("mongod stopped or frozen (SIGSTOP): frozen before the run") as trial:
         server.send(signal.SIGSTOP)
         play.strike(trial)
         server.send(signal.SIGCONT)
         trial.healed(play.stage)
-    with play.trial("mongod frozen (SIGSTOP) in the upload") as trial:
+    with play.trial("mongod stopped or frozen (SIGSTOP): frozen in the upload") as trial:
         with _paused(play):
             server.send(signal.SIGSTOP)
         trial.struck(play.stage.victims.finish(), play.stage)
@@ -71,14 +72,14 @@ def _frozen(play: Playground, server: Mongod) -> None:
 
 
 def _killed_in_the_upload(play: Playground, server: Mongod) -> None:
-    with play.trial("mongod killed (-9) as the bulk is sent") as trial:
+    with play.trial(f"{_KILLED}: as the bulk is sent") as trial:
         with _paused(play):
             server.end(signal.SIGKILL)
         trial.struck(play.stage.victims.finish(), play.stage)
         _start(server)
         trial.healed(play.stage)
     for delay_ms in (1, 3, 8):
-        with play.trial(f"mongod killed (-9) {delay_ms} ms into the bulk", ANY) as trial:
+        with play.trial(f"{_KILLED}: {delay_ms} ms into the bulk", ANY) as trial:
             with _paused(play):
                 pass
             time.sleep(delay_ms / 1000)
@@ -86,7 +87,7 @@ def _killed_in_the_upload(play: Playground, server: Mongod) -> None:
             trial.struck(play.stage.victims.finish(), play.stage)
             _start(server)
             trial.healed(play.stage)
-    with play.trial("mongod restarted in the upload", ANY) as trial:
+    with play.trial(f"{_KILLED}: stopped and started again", ANY) as trial:
         with _paused(play):
             server.end()
             _start(server)
@@ -121,7 +122,7 @@ def _misaddressed(play: Playground, server: Mongod) -> None:
         "unreadable address": "mongodb://shop:half@",
     }
     for name, uri in addresses.items():
-        with play.trial(name) as trial:
+        with play.trial(f"address or password wrong: {name}") as trial:
             play.strike(trial, environment={"MONGODB_URI": uri})
             if "wrong@" in trial.said or "half" in trial.said:
                 trial.violations.append(f"SECRET told: {trial.said}")
@@ -131,13 +132,15 @@ def _misaddressed(play: Playground, server: Mongod) -> None:
 def _bad_lines(play: Playground, server: Mongod) -> None:
     for size in _CUTS:
         for way in ("up_bytes", "down_bytes"):
-            name = f"line cut after {size} bytes {'to' if way == 'up_bytes' else 'from'} MongoDB"
+            name = (
+                f"TCP line cut: after {size} bytes {'to' if way == 'up_bytes' else 'from'} MongoDB"
+            )
             with play.trial(name, ANY) as trial, BadLine(server.port, **{way: size}) as line:
                 play.strike(trial, environment={"MONGODB_URI": line.uri})
                 trial.healed(play.stage)
     for delay_s, expected in ((0.2, ANY), (5.0, (1,))):
         with (
-            play.trial(f"line slow by {delay_s} s an answer", expected) as trial,
+            play.trial(f"TCP line slow: by {delay_s} s an answer", expected) as trial,
             BadLine(server.port, delay_s=delay_s) as line,
         ):
             play.strike(trial, environment={"MONGODB_URI": line.uri})
@@ -145,7 +148,7 @@ def _bad_lines(play: Playground, server: Mongod) -> None:
 
 
 def _full(play: Playground, folder: Path) -> None:
-    name = "disk full under mongod"
+    name = "disk full under mongod, until it dies of it (tmpfs)"
     try:
         with (
             small_disk(folder / "small", "160m") as disk,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import zlib
@@ -49,6 +50,7 @@ class Stage:
         name: The database.
         victims: The launcher.
         scene: What the checker looks at.
+        account: The user and group id that runs have, None for the harness's own.
         settings: More variables for the next runs.
     """
 
@@ -57,6 +59,7 @@ class Stage:
     uri: str
     name: str
     victims: Victims
+    account: int | None = None
     client: Any = None
     scene: Scene = field(init=False)
     settings: dict[str, str] = field(default_factory=dict)
@@ -86,7 +89,10 @@ class Stage:
                 self.settings[VARIABLES[place]] = str(folder)
             folder.mkdir(parents=True)
             self.scene.places[place] = folder
+        for folder in (self.root, *self.scene.places.values()):
+            self.give(folder)
         self.scene.dropped = []
+        self.scene.harmed = set()
         if drop:
             self.client.drop_database(self.name)
         else:
@@ -100,9 +106,15 @@ class Stage:
         part.write_bytes(sheet.data)
         target = self.scene.places["inbox"] / name
         shutil.copyfile(part, target.with_name(f".{name}"))
+        self.give(target.with_name(f".{name}"))
         target.with_name(f".{name}").rename(target)
         part.unlink()
         self.scene.dropped.append(Dropped(name, sheet.sha256, sheet.codes, sheet.kind))
+
+    def give(self, path: Path) -> None:
+        """Let a file or folder belong to the account that runs have."""
+        if self.account is not None:
+            os.chown(path, self.account, self.account)
 
     @property
     def roots(self) -> list[str]:
@@ -162,14 +174,33 @@ def servers(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def stage(folder: Path, uri: str, api_url: str, *, name: str) -> Iterator[Stage]:
-    """Set a stage up below `folder`, with a place on another file system where there is one."""
+def stage(
+    folder: Path, uri: str, api_url: str, *, name: str, account: int | None = None
+) -> Iterator[Stage]:
+    """Set a stage up below `folder`, with a place on another file system where there is one.
+
+    Args:
+        folder: Where.
+        uri: The address of MongoDB.
+        api_url: The Prefect server.
+        name: Tells this stage from others.
+        account: The user and group id that runs have, None for the harness's own.
+    """
     shared_memory = Path("/dev/shm")  # noqa: S108 - on purpose another file system
     other = shared_memory.is_dir() and shared_memory.stat().st_dev != folder.stat().st_dev
     elsewhere = Path(tempfile.mkdtemp(dir=shared_memory, prefix="torture-")) if other else None
     try:
-        with Victims(folder / f"{name}.scratch", api_url) as victims:
-            yield Stage(folder / name, elsewhere, uri, f"torture_{name}", victims)
+        scratch = folder / f"{name}.scratch"
+        with Victims(scratch, api_url, account, as_account(account)) as victims:
+            yield Stage(folder / name, elsewhere, uri, f"torture_{name}", victims, account)
     finally:
         if elsewhere is not None:
             shutil.rmtree(elsewhere, ignore_errors=True)
+
+
+def as_account(account: int | None) -> tuple[str, ...]:
+    """Return the start of a command line that has another account, and no privileges."""
+    if account is None:
+        return ()
+    ids = (f"--reuid={account}", f"--regid={account}", "--clear-groups")
+    return ("setpriv", *ids, "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.torturing.checker import check_now, check_settled
+from benchmarks.torturing.checker import Scene, check_now, check_settled
 from benchmarks.torturing.sheets import TestSheet
 from benchmarks.torturing.stage import Stage
 from benchmarks.torturing.victims import Victims
@@ -17,8 +17,8 @@ _LEASE_S = 5  # long enough for a busy machine's heartbeat
 
 def two_machines(
     stage: Stage, other: Victims, sheets: Sequence[TestSheet], *, kill_after_s: float | None = None
-) -> list[str]:
-    """Let two machines drain one inbox at once, and return what did not hold.
+) -> tuple[list[str], bool]:
+    """Let two machines drain one inbox at once.
 
     To the leases they are two: each has a boot id of its own, and the mount passes no locks on.
 
@@ -27,6 +27,9 @@ def two_machines(
         other: The second machine's launcher.
         sheets: What is dropped; good ones all.
         kill_after_s: When the first machine is killed; None for never.
+
+    Returns:
+        What did not hold, and whether the first machine was killed before it had ended.
     """
     stage.clear()
     for sheet in sheets:
@@ -48,7 +51,8 @@ def two_machines(
     if last is None or last.status != 0:
         problems.append(f"the last run ended {last.status if last else None}: {last}")
     problems += check_settled(stage.scene)
-    return problems + _worked_on_twice(stage, every_step=kill_after_s is None)
+    problems += worked_on_twice(stage.scene, every_step=kill_after_s is None)
+    return problems, runs[0].killed
 
 
 def second_machine(folder: Path, api_url: str) -> Victims:
@@ -56,10 +60,11 @@ def second_machine(folder: Path, api_url: str) -> Victims:
     return Victims(folder / "second.scratch", api_url)
 
 
-def _worked_on_twice(stage: Stage, *, every_step: bool) -> list[str]:
+def worked_on_twice(scene: Scene, *, every_step: bool) -> list[str]:
+    """Return which sheets were archived twice, or, with `every_step`, took any step twice."""
     steps = ("staged", "processed", "archived") if every_step else ("archived",)
     problems = []
-    for document in stage.scene.database.sheets.find():
+    for document in scene.database.sheets.find():
         counts = Counter(event["state"] for event in document["history"])
         problems += [
             f"TWICE {document['name']} was {step} {counts[step]} times"

@@ -27,7 +27,7 @@ class Run:
         seconds: How long it took.
         hung: Whether it had to be ended because it took too long.
         doors: The labels of the doors that it passed, in order.
-        answer: What it printed with `--json`, None if it did not come to that.
+        output: What it printed.
         errors: Its standard error.
     """
 
@@ -35,13 +35,29 @@ class Run:
     seconds: float
     hung: bool
     doors: list[str]
-    answer: dict[str, Any] | None
+    output: str
     errors: str
 
     @property
     def killed(self) -> bool:
         """Whether it was killed, as ordered."""
         return self.status == KILLED and not self.hung
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """What it printed with `--json`, None if it did not come to that."""
+        try:
+            value = json.loads(self.output)
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def told(self) -> str:
+        """What it said of each sheet, or else its last words."""
+        sheets = (self.answer or {}).get("sheets") or []
+        told = [f"{item['name']}: {item['state']}: {item['error']}" for item in sheets]
+        return "; ".join(told) or (self.output + self.errors)[-800:]
 
     @property
     def last_door(self) -> str:
@@ -56,14 +72,21 @@ class Victims:
     Attributes:
         scratch: A folder for what a run prints.
         api_url: The Prefect server.
+        account: The user and group id that they have, None for the harness's own.
+        within: The start of a command line that puts what follows elsewhere: under another
+            account, on another host.
     """
 
     scratch: Path
     api_url: str
+    account: int | None = None
+    within: tuple[str, ...] = ()
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     def __enter__(self) -> Victims:
         self.scratch.mkdir(parents=True, exist_ok=True)
+        if self.account is not None:
+            os.chown(self.scratch, self.account, self.account)
         environment = {
             **{name: v for name, v in os.environ.items() if not _is_a_setting(name)},
             "PREFECT_API_URL": self.api_url,
@@ -72,12 +95,13 @@ class Victims:
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
             "PYTHONPATH": str(_REPOSITORY),
+            "HOME": str(self.scratch),
             "no_proxy": "127.0.0.1",
             "NO_PROXY": "127.0.0.1",
         }
         with (self.scratch / "zygote.log").open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.torturing.zygote"],
+                [*self.within, sys.executable, "-m", "benchmarks.torturing.zygote"],
                 cwd=self.scratch,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -116,7 +140,8 @@ class Victims:
             harm: What shall happen to it.
             argv: The command's arguments.
             timeout_s: When it is taken for hung.
-            more: Further fields of the order: `kill_after_s`, `inline_bytes`.
+            more: Further fields of the order: `kill_after_s`, `inline_bytes`, `real_workers`,
+                `no_links`, `machine`.
         """
         for name in ("out", "err", "doors", "paused", "go"):
             (self.scratch / name).unlink(missing_ok=True)
@@ -139,16 +164,12 @@ class Victims:
     def finish(self) -> Run:
         """Wait for the run that was begun."""
         ended = self._hear()
-        text = (self.scratch / "out").read_text()
-        answer = None
-        with contextlib.suppress(ValueError):
-            answer = json.loads(text)
         return Run(
             ended["status"],
             ended["seconds"],
             ended["hung"],
             [line.split(" ", 1)[1] for line in self._doors()],
-            answer,
+            (self.scratch / "out").read_text(errors="replace"),
             (self.scratch / "err").read_text(errors="replace"),
         )
 

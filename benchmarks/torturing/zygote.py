@@ -32,6 +32,12 @@ _MODULES = (
     "flows.ingest",
     "deployments.server",
     "cli.progress",
+    "cli.commands.audit",
+    "cli.commands.force_archive",
+    "cli.commands.retry",
+    "sheetflow.audit.run",
+    "sheetflow.custody.forcing",
+    "sheetflow.custody.retrying",
     "sheetflow.doctor",
     "prefect.main",
 )
@@ -117,7 +123,8 @@ def _install_doors(order: dict[str, Any], scratch: Path) -> None:
     from benchmarks.torturing.doors import Doors, Harm, die, install
 
     log = os.open(scratch / "doors", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-    install(Doors(tuple(order["roots"]), Harm(**order["harm"]), log))
+    doors = Doors(tuple(order["roots"]), Harm(**order["harm"]), log)
+    install(doors)
     if order.get("kill_after_s"):
         timer = threading.Timer(order["kill_after_s"], die)
         timer.daemon = True
@@ -125,17 +132,52 @@ def _install_doors(order: dict[str, Any], scratch: Path) -> None:
     if not order.get("real_workers"):
         import flows.ingest
 
-        # A worker process gives its results back and writes nothing, so it has no doors; to start
-        # one for each run would triple the time.
+        # A worker process gives its results back and writes nothing; to start one for each run
+        # would triple the time.
         _Inline.known = scratch / "readings"
         flows.ingest.IsolatedWorkers = _Inline  # type: ignore[misc, assignment]
+    _make_reading_a_door(doors)
     if order.get("machine"):
         _be_another_machine(order["machine"])
+    if order.get("no_links"):
+        _be_without_links()
     if order.get("inline_bytes"):
         import sheetflow.records
 
         # Pictures go to GridFS from this size on, so that small sheets take that way too.
         sheetflow.records.MAX_INLINE_BYTES = order["inline_bytes"]
+
+
+def _make_reading_a_door(doors: Any) -> None:
+    import flows.ingest
+
+    workers: Any = flows.ingest.IsolatedWorkers
+    real = workers.run
+
+    def run(self: Any, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        hit = doors.enter(f"read {arguments[0].name}")
+        if doors.dies_during(hit):
+            threading.Timer(0.05, _die).start()
+        value = real(self, function, *arguments, **options)
+        doors.leave(hit)
+        return value
+
+    workers.run = run
+
+
+def _die() -> None:
+    from benchmarks.torturing.doors import die
+
+    die()
+
+
+def _be_without_links() -> None:
+    """Have a file system that knows no hard links, as FAT and some network mounts do."""
+
+    def link(source: Any, *_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), os.fspath(source))
+
+    os.link = link
 
 
 def _be_another_machine(name: str) -> None:

@@ -33,20 +33,28 @@ def _percent(_context: click.Context, _option: click.Parameter, value: str) -> f
 @click.option(
     "--repair", is_flag=True, help="Mend what can be mended safely, and say what was done."
 )
+@click.option(
+    "--unknown",
+    type=click.Choice(["leave", "restage"]),
+    help="With --repair: what becomes of sheets in images_old/ that neither ledger nor records "
+    "know, as those of an earlier tool. leave (the default): told, and left there. restage: sent "
+    "to staging, all of them, so that the next run stores them.",
+)
 @root_option
 @json_option
-def audit(*, sample: float, repair: bool, as_json: bool) -> None:
+def audit(*, sample: float, repair: bool, unknown: str | None, as_json: bool) -> None:
     """Check that nothing is lost: every file, entry and picture held against the others.
 
     Every archived sheet has its ledger entry, every picture on its receipt is read back from
     MongoDB and hashed, every file is where its state says, and nothing is left over. Each problem
     is told with its cure. Exit status 1 if there is one that was not mended, or MongoDB is away.
 
-    Look at what it tells before you --repair: a sheet in images_old/ that neither ledger nor
-    records know, such as one that an earlier tool put there, is sent back to staging and stored.
     """
+    if unknown and not repair:
+        raise click.UsageError("--unknown says what --repair does: give that too.")
     from datetime import UTC, datetime
 
+    from sheetflow.audit.report import Unknown
     from sheetflow.audit.run import audit as run_audit
     from sheetflow.audit.sampling import Sample
     from sheetflow.custody.folders import prepare_folders
@@ -55,7 +63,9 @@ def audit(*, sample: float, repair: bool, as_json: bool) -> None:
     settings = load_settings(root=chosen_root())
     prepare_folders(settings.folders)
     window = Sample.of_day(sample, datetime.now(UTC).date())
-    report = run_audit(settings, sample=window, repair=repair)
+    report = run_audit(
+        settings, sample=window, repair=repair, unknown=Unknown(unknown or Unknown.LEAVE)
+    )
     if as_json:
         print_json(report.to_json())
     else:

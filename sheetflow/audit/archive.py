@@ -15,7 +15,7 @@ from sheetflow.audit.mends import (
     send_back,
     tell_force,
 )
-from sheetflow.audit.report import Problem, Report
+from sheetflow.audit.report import Problem, Report, Unknown
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.batches import batched
 from sheetflow.custody.files import digest_file
@@ -96,7 +96,7 @@ def _file(
         if entry is not None:
             report.count("archived_and_untold")  # the next run tells the ledger
         else:
-            yield from _unknown(folders, store, path, sha256)
+            yield from _unknown(folders, store, path, sha256, report.unknown)
     elif entry is None or document["state"] == State.ARCHIVED or _was_cut_off(folders, entry):
         yield from _elsewhere(folders, store, path, document)
 
@@ -107,7 +107,9 @@ def _was_cut_off(folders: Folders, entry: Entry) -> bool:
     return entry.archived_name is None and not staged
 
 
-def _unknown(folders: Folders, store: Store, path: Path, sha256: str) -> Iterator[Problem]:
+def _unknown(
+    folders: Folders, store: Store, path: Path, sha256: str, unknown: Unknown
+) -> Iterator[Problem]:
     record = load_forced(folders, sha256)
     if record is not None and not record.told:
         return  # that was told with the records of force-archive
@@ -139,10 +141,13 @@ def _unknown(folders: Folders, store: Store, path: Path, sha256: str) -> Iterato
         "foreign_file",
         path.name,
         "it lies in the archive, and neither ledger nor records know anything of it",
-        "If it is a sheet, `sheetflow audit --repair` moves it to staging and the next run takes "
-        "it; if it is not, move it elsewhere first",
+        "If it is a sheet that shall be stored, `sheetflow audit --repair --unknown restage` moves "
+        "it, and every other one like it, to staging, and the next run takes them; else move it "
+        "elsewhere",
         sha256=sha256,
-        mend=partial(send_back, folders, store, path, why="nothing of it is stored"),
+        mend=partial(send_back, folders, store, path, why="nothing of it is stored")
+        if unknown is Unknown.RESTAGE
+        else None,
     )
 
 

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from sheetflow.custody.names import shown_name
@@ -15,6 +16,13 @@ logger = logging.getLogger(__name__)
 
 LISTED_AT_MOST = 10_000
 """Further problems are counted and not listed, so that a lost database does not fill the memory."""
+
+
+class Unknown(StrEnum):
+    """What a repair does with sheets in the archive that neither ledger nor records know."""
+
+    LEAVE = "leave"
+    RESTAGE = "restage"
 
 
 @dataclass(frozen=True)
@@ -66,12 +74,14 @@ class Report:
 
     Attributes:
         repair: Whether to mend.
+        unknown: What to do with sheets in the archive that nothing is known of.
         checked: How many of what was looked at.
         problems: What is wrong, and was not mended.
         repaired: What was mended.
     """
 
     repair: bool = False
+    unknown: Unknown = Unknown.LEAVE
     checked: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     repaired: list[Repair] = field(default_factory=list)

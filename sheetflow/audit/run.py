@@ -8,7 +8,7 @@ from sheetflow.audit.ledger import check_ledger
 from sheetflow.audit.leftovers import check_leftovers, is_at_rest
 from sheetflow.audit.pictures import check_pictures
 from sheetflow.audit.quarantine import check_quarantine
-from sheetflow.audit.report import Problem, Repair, Report
+from sheetflow.audit.report import Problem, Repair, Report, Unknown
 from sheetflow.audit.sampling import Sample
 from sheetflow.audit.staging import check_staging
 from sheetflow.custody.folders import Folders
@@ -24,18 +24,26 @@ from sheetflow.store.reach import store_at_hand
 _WHOLE = Sample()
 
 
-def audit(settings: Settings, *, sample: Sample = _WHOLE, repair: bool = False) -> Report:
+def audit(
+    settings: Settings,
+    *,
+    sample: Sample = _WHOLE,
+    repair: bool = False,
+    unknown: Unknown = Unknown.LEAVE,
+) -> Report:
     """Hold folders, journal, ledger, records and GridFS against each other.
 
     Args:
         settings: Where they are.
         sample: Which sheets' bytes are read and hashed; everything else is looked at in any case.
         repair: Whether to mend what can be mended without a risk.
+        unknown: What a repair does with sheets in the archive that nothing is known of: an archive
+            may have thousands of an earlier tool's, and to store all those is for a person to say.
 
     Returns:
         What was looked at, found and mended.
     """
-    report, folders = Report(repair), settings.folders
+    report, folders = Report(repair, unknown), settings.folders
     with store_at_hand(settings, start=True) as at_hand:
         if at_hand.problem is not None:
             report.add([_away(at_hand.problem)])

@@ -1,9 +1,8 @@
-"""Durable files: written whole or not at all, moved without overwriting, known by their SHA-256.
+"""Durable files: written whole or not at all, read without following links, known by their SHA-256.
 
-This is the door to the file system for everything that must survive a crash. What it relies on:
-`link`, `rename` and `unlink` are atomic, and an fsync of a file and then of its folder makes both
-last. On a file system without hard links (FAT, some network mounts) a move reserves its target's
-name first, so that it still never replaces another file.
+This is the door to the file system for everything that must survive a crash; moves are in
+`transfers`. What both rely on: `link`, `rename` and `unlink` are atomic, and an fsync of a file and
+then of its folder makes both last.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from sheetflow.custody.names import name_with_mark, shown_name
-from sheetflow.errors import CustodyError, DigestMismatch, FolderUnavailable, NameTaken
+from sheetflow.custody.names import shown_name
+from sheetflow.errors import CustodyError, FolderUnavailable
 
 HALF = ".sheetflow.part"
 """Ends the name of every file of ours that may be half written; the name begins with a dot."""
 
-_CHUNK_BYTES = 1 << 20
-_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+CHUNK_BYTES = 1 << 20
+"""How much of a file is read at once."""
 
 
 def digest_bytes(data: bytes) -> str:
@@ -42,7 +41,7 @@ def digest_file(path: Path) -> str:
     """
     digest = hashlib.sha256()
     with open_regular(path) as descriptor:
-        while chunk := os.read(descriptor, _CHUNK_BYTES):
+        while chunk := os.read(descriptor, CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
 
@@ -99,95 +98,6 @@ def write_file(path: Path, data: bytes, *, mark: str = "") -> None:
             raise
 
 
-def move_file(source: Path, target: Path, *, sha256: str) -> None:
-    """Move a sheet so that it is whole in one of the two places at every instant.
-
-    Run again after any crash, it ends in the same state: the bytes at `target`, nothing at
-    `source`. Nothing is ever replaced.
-
-    Args:
-        source: Where the file is; it may be gone if an earlier try came that far.
-        target: Where it shall be; the folder exists.
-        sha256: The digest that the file must have.
-
-    Raises:
-        NameTaken: `target` holds other bytes.
-        DigestMismatch: `source` holds other bytes than those that were promised.
-        CustodyError: The file is in neither place, or was taken away meanwhile.
-        FolderUnavailable: A folder is gone, full, read-only or not permitted; nothing has moved.
-    """
-    try:
-        _move(source, target, sha256=sha256)
-    except FileNotFoundError as error:
-        raise _gone(source, target) from error
-
-
-def _move(source: Path, target: Path, *, sha256: str) -> None:
-    with translated_errors(source):
-        if _holds(target, sha256):
-            # An earlier try put the copy in place and was killed before it removed the source.
-            if source.exists():
-                _check_digest(source, sha256)
-                _remove(source)
-            return
-        if not os.path.lexists(source):
-            if not source.parent.is_dir():
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source.parent)
-            raise CustodyError(
-                f"the file is neither in {source.parent} nor in {target.parent}",
-                cure="Look for it in the other folders and put it back into the inbox",
-                sheet=shown_name(source.name),
-            )
-        _check_digest(source, sha256)
-        try:
-            _rename_without_replacing(source, target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _copy_without_replacing(source, target, sha256=sha256)
-            _remove(source)
-        sync_folder(target.parent)
-        sync_folder(source.parent)
-
-
-def copy_file(source: Path, folder: Path) -> Path:
-    """Copy a file into `folder`, whole or not at all, without replacing another.
-
-    Returns:
-        The copy; the file that was there already if it has the same name and the same bytes.
-    """
-    sha256 = digest_file(source)
-    target = folder / free_name(folder, source.name, sha256=sha256)
-    if not os.path.lexists(target):
-        with translated_errors(source):
-            _copy_without_replacing(source, target, sha256=sha256)
-    return target
-
-
-def free_name(folder: Path, name: str, *, sha256: str) -> str:
-    """Return the name under which these bytes can stand in `folder` without replacing others.
-
-    It is `name` where that is free or already holds the same bytes, else `name` with the first
-    digits of the digest, which tells two sheets of one name apart.
-    """
-    for candidate in (name, name_with_mark(name, sha256[:8]), name_with_mark(name, sha256)):
-        if not os.path.lexists(folder / candidate) or _is_same(folder / candidate, sha256):
-            return candidate
-    raise NameTaken(
-        f"other files already have its name in {folder}",
-        cure="Rename the file and drop it into the inbox again",
-        sheet=shown_name(name),
-    )
-
-
-def unused_name(folder: Path, name: str) -> str:
-    """Return `name`, or `name` with a number where something in `folder` has it already."""
-    candidate, number = name, 2
-    while os.path.lexists(folder / candidate):
-        candidate, number = name_with_mark(name, str(number)), number + 1
-    return candidate
-
-
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` last through a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -222,109 +132,6 @@ def translated_errors(path: Path) -> Iterator[None]:
             cure=f"{cure}; the sheet is safe where it was, and the next run tries again",
             sheet=shown_name(path.name),
         ) from error
-
-
-def _holds(target: Path, sha256: str) -> bool:
-    if not os.path.lexists(target):
-        return False
-    if _is_same(target, sha256):
-        return True
-    raise NameTaken(
-        f"{target} already holds another file",
-        cure="Move that file away, or rename one of the two; neither was touched",
-        sheet=shown_name(target.name),
-    )
-
-
-def _is_same(path: Path, sha256: str) -> bool:
-    try:
-        return digest_file(path) == sha256
-    except CustodyError:
-        return False
-
-
-def _check_digest(path: Path, sha256: str) -> None:
-    if digest_file(path) != sha256:
-        raise DigestMismatch(
-            f"the bytes of {path} changed after they were first read",
-            cure="Nothing was moved; once nobody writes to the file any more, run again",
-            sheet=shown_name(path.name),
-        )
-
-
-def _rename_without_replacing(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except FileExistsError as error:
-        raise _appeared(target) from error
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        _reserve(target)
-        source.replace(target)
-        return
-    # Killed here, the file stands in both places; the next try finds it at the target and goes on.
-    _remove(source)
-
-
-def _copy_without_replacing(source: Path, target: Path, *, sha256: str) -> None:
-    # One name for each sheet: a half copy that a crash left behind is written over by the next try.
-    part = target.with_name(f".{sha256}{HALF}")
-    part.unlink(missing_ok=True)
-    try:
-        with open_regular(source) as descriptor, part.open("xb") as copy:
-            os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(descriptor).st_mode))
-            while chunk := os.read(descriptor, _CHUNK_BYTES):
-                copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
-        _check_digest(part, sha256)
-        _rename_without_replacing(part, target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
-
-
-def _reserve(target: Path) -> None:
-    try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError as error:
-        raise _appeared(target) from error
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def _appeared(target: Path) -> NameTaken:
-    return NameTaken(
-        f"another file appeared as {target} in the meantime",
-        cure="Run again; both files are kept",
-        sheet=shown_name(target.name),
-    )
-
-
-def _gone(source: Path, target: Path) -> FolderUnavailable | CustodyError:
-    for folder in (source.parent, target.parent):
-        if not folder.is_dir():
-            return FolderUnavailable(
-                f"the folder {folder} is gone",
-                cure="Mount its disk, or make the folder again; the next run goes on from there",
-                sheet=shown_name(source.name),
-            )
-    if os.path.lexists(source):
-        return FolderUnavailable(
-            f"the folder {target.parent} takes no new files",
-            cure="Check its disk and its mount; the sheet is safe where it was",
-            sheet=shown_name(source.name),
-        )
-    return CustodyError(
-        f"the file was taken away from {source.parent} while it was about to move",
-        cure="Put it back into the inbox if it shall be processed; nothing else was changed",
-        sheet=shown_name(source.name),
-    )
 
 
 def _not_a_file(path: Path) -> CustodyError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from sheetflow.custody.files import digest_file, free_name
+from sheetflow.custody.files import digest_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced import (
     ForcedRecord,
@@ -26,6 +26,7 @@ from sheetflow.custody.moves import claimed_sheet
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.releases import ForcedRelease, Standing
 from sheetflow.custody.results import load_result
+from sheetflow.custody.transfers import free_name
 from sheetflow.errors import CustodyError, UsageError
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import Store

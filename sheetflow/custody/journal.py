@@ -44,6 +44,13 @@ class Origin:
         status = path.lstat()
         return cls(name=path.name, inode=status.st_ino, mtime_ns=status.st_mtime_ns)
 
+    def stands_in(self, folder: Path) -> bool:
+        """Tell whether the file is there still, under its name."""
+        try:
+            return Origin.of(folder / self.name) == self
+        except FileNotFoundError:
+            return False
+
 
 @dataclass(frozen=True)
 class Event:

@@ -30,6 +30,7 @@ LEASE_S = 60.0
 """How long a lease lasts without a heartbeat, unless the settings say otherwise."""
 
 _TRIES = 5
+_FIRST_BYTE = b"{"  # of every lease
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 
@@ -101,6 +102,25 @@ def flock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def freshen(descriptor: int) -> None:
+    """Give a lease's file the present time, by the clock of the mount that it is on.
+
+    Written, not set: SMB and sshfs have a time that is set come from the machine's own clock.
+    """
+    os.pwrite(descriptor, _FIRST_BYTE, 0)
+    os.fsync(descriptor)
+
+
+def token_at(path: Path) -> str | None:
+    """Return the token of the lease that stands at `path`, None if there is no readable one.
+
+    Opened and read, not looked up: that makes a network mount ask its server. Inodes would not do:
+    sshfs numbers the names.
+    """
+    found = _read(path)
+    return found.owner.token if found is not None and found.owner is not None else None
+
+
 def take_lease(path: Path, lease_s: float, *, locked: bool) -> tuple[Owner, int]:
     """Put a lease of ours in place, if there is none or the one there has ended.
 
@@ -156,8 +176,10 @@ def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> None
     found = _read(path)
     if found is None:
         return  # given back just now
-    token, age_s, theirs = found
-    if not _has_ended(theirs, age_s(ours), owner, locked=locked):
+    theirs = found.owner
+    freshen(ours)  # its time is set by the same server, now
+    age_s = os.fstat(ours).st_mtime - found.mtime_s
+    if not _has_ended(theirs, age_s, owner, locked=locked):
         raise busy(theirs)
     aside = path.with_name(f".{path.stem}.{owner.token}{HALF}.old")
     try:
@@ -165,7 +187,7 @@ def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> None
     except FileNotFoundError:
         return  # another was quicker
     moved = _read(aside)
-    if moved is not None and moved[0] != token:
+    if moved is not None and moved.identity != found.identity:
         # Between our look and our grip another had taken over: that lease lives, so it goes back.
         # If its owner looked meanwhile it gives up, which costs time and nothing else.
         with contextlib.suppress(FileExistsError):
@@ -182,7 +204,20 @@ def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> None
         )
 
 
-def _read(path: Path) -> tuple[tuple[int, int, str], _Age, Owner | None] | None:
+@dataclass(frozen=True)
+class _Found:
+    """A lease as it stands: its owner, None if it was cut off, and its last heartbeat."""
+
+    owner: Owner | None
+    mtime_s: float
+    inode: tuple[int, int]
+
+    @property
+    def identity(self) -> str | tuple[int, int]:
+        return self.owner.token if self.owner is not None else self.inode
+
+
+def _read(path: Path) -> _Found | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -193,23 +228,9 @@ def _read(path: Path) -> tuple[tuple[int, int, str], _Age, Owner | None] | None:
             owner = Owner(**json.loads(os.read(descriptor, 4096)))
         except (ValueError, TypeError):
             owner = None  # cut off by a power cut; it can only run out
-        token = owner.token if owner else ""
-        return (status.st_dev, status.st_ino, token), _Age(status.st_mtime), owner
+        return _Found(owner, status.st_mtime, (status.st_dev, status.st_ino))
     finally:
         os.close(descriptor)
-
-
-@dataclass(frozen=True)
-class _Age:
-    """How old a lease is, by the clock of the mount that it is on."""
-
-    mtime_s: float
-
-    def __call__(self, ours: int) -> float:
-        # Our own file's time is set by the same server, now.
-        os.utime(ours)
-        os.fsync(ours)
-        return os.fstat(ours).st_mtime - self.mtime_s
 
 
 def _has_ended(theirs: Owner | None, age_s: float, owner: Owner, *, locked: bool) -> bool:

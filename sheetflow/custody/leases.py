@@ -22,7 +22,14 @@ from pathlib import Path
 
 from sheetflow.custody.files import translated_errors
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.lease_files import LEASE_S, Owner, lock_claim, take_lease
+from sheetflow.custody.lease_files import (
+    LEASE_S,
+    Owner,
+    freshen,
+    lock_claim,
+    take_lease,
+    token_at,
+)
 from sheetflow.errors import CustodyError
 
 logger = logging.getLogger(__name__)
@@ -55,7 +62,7 @@ class Lease:
                 return
             before = _clock_s()
             try:
-                os.utime(self.descriptor)
+                freshen(self.descriptor)
                 self.lost = not self._stands()
             except OSError as error:
                 logger.warning("The lease %s cannot be renewed now: %s", self.path.name, error)
@@ -92,15 +99,7 @@ class Lease:
         return _clock_s() - self.renewed_at_s > self.owner.lease_s * _SAFE_PART
 
     def _stands(self) -> bool:
-        # Opened, not looked up: that makes a network mount ask its server.
-        try:
-            there = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            return os.path.samestat(os.fstat(there), os.fstat(self.descriptor))
-        finally:
-            os.close(there)
+        return token_at(self.path) == self.owner.token
 
 
 class _Heart:

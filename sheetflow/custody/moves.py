@@ -14,14 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sheetflow.custody.files import (
-    copy_file,
-    digest_file,
-    free_name,
-    move_file,
-    unused_name,
-    write_file,
-)
+from sheetflow.custody.files import digest_file, open_regular, write_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import (
     Duplicate,
@@ -45,6 +38,7 @@ from sheetflow.custody.names import (
     shown_name,
 )
 from sheetflow.custody.releases import ForcedRelease
+from sheetflow.custody.transfers import copy_file, free_name, move_file, unused_name
 from sheetflow.errors import CustodyError, NameTaken, SheetRejected, UsageError
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State
@@ -93,8 +87,8 @@ def claimed_sheet(folders: Folders, path: Path, *, lease_s: float = LEASE_S) -> 
     """
     sheet = Sheet(name=path.name, sha256=digest_file(path), path=path)
     with owned(folders, sheet.sha256, lease_s=lease_s):
-        if not os.path.lexists(path):
-            raise FileNotFoundError(path)
+        with open_regular(path):  # moved meanwhile? A network mount asks its server only now
+            pass
         yield sheet
         if load_entry(folders, sheet.sha256) is None:
             remove_claim(folders, sheet.sha256)  # finished: nothing of the sheet is left to own
@@ -198,6 +192,10 @@ def adopt_staged(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = No
         entry = replace(entry, staged_name=sheet.name)  # renamed by hand
     entry = replace(entry, attempts=entry.attempts + 1)
     save_entry(folders, entry)
+    if entry.origin is not None and entry.origin.stands_in(folders.inbox):
+        # Its removal was refused, where a sheet may be read and not taken away. Were it archived
+        # now, what is left in the inbox would be taken for a second drop of the same bytes.
+        move_file(folders.inbox / entry.origin.name, sheet.path, sha256=sheet.sha256)
     return entry
 
 

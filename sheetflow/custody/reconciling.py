@@ -16,12 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sheetflow.custody.files import HALF, digest_file, move_file, translated_errors
+from sheetflow.custody.files import HALF, digest_file, translated_errors
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import (
     GONE,
     Entry,
-    Origin,
     forget_sheet,
     load_duplicate,
     load_entry,
@@ -31,6 +30,7 @@ from sheetflow.custody.lease_files import LEASE_S
 from sheetflow.custody.leases import owned, remove_claim
 from sheetflow.custody.moves import reason_file
 from sheetflow.custody.names import shown_name
+from sheetflow.custody.transfers import move_file
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.sheets import State
 
@@ -70,10 +70,14 @@ def _reconcile(folders: Folders, lease_s: float, done: list[str]) -> None:
     for sha256 in _known_digests(folders):
         if not _is_suspect(folders, sha256):
             continue  # thousands may wait for a person or for MongoDB, each as it should be
-        with _ours(folders, sha256, lease_s) as ours:
-            if ours:
-                done += _finish_moves(folders, sha256)
-                done += _clear_work(folders, sha256)
+        try:
+            with _ours(folders, sha256, lease_s) as ours:
+                if ours:
+                    done += _finish_moves(folders, sha256)
+                    done += _clear_work(folders, sha256)
+        except SheetflowError as error:
+            # A file that may not be removed, say: its own attempt tells that, the others go on.
+            logger.warning("%s: left by a run that was ended, and still: %s", sha256[:8], error)
     for part in _half_written(folders):
         whose = _OF_A_SHEET.match(part.name)
         with _ours(folders, whose[1] if whose else None, lease_s) as ours:
@@ -135,7 +139,7 @@ def _half_moves(folders: Folders, entry: Entry) -> list[tuple[Path, Path]]:
     """Return the moves that were begun, (from, to), and have something in both places."""
     staged = folders.staging / entry.staged_name
     moves = []
-    if entry.origin is not None and _is_origin(folders.inbox / entry.origin.name, entry.origin):
+    if entry.origin is not None and entry.origin.stands_in(folders.inbox):
         # Killed between the copy and the removal: were the sheet archived first, what is left in
         # the inbox would look like a second drop of the same bytes.
         moves.append((folders.inbox / entry.origin.name, staged))
@@ -162,8 +166,7 @@ def _clear_work(folders: Folders, sha256: str) -> list[str]:
         done.append(f"{sha256[:8]}: work products of an archived sheet, removed")
     plan = load_duplicate(folders, sha256)
     if plan is not None and not any(
-        _is_origin(place / plan.origin.name, plan.origin)
-        for place in (folders.inbox, folders.staging)
+        plan.origin.stands_in(place) for place in (folders.inbox, folders.staging)
     ):
         # The ledger was told before the move, and the file is in the archive, or someone took it.
         forget_sheet(folders, sha256)
@@ -228,13 +231,6 @@ def _changed_s(path: Path, otherwise: float) -> float:
         return path.lstat().st_mtime
     except FileNotFoundError:
         return otherwise
-
-
-def _is_origin(path: Path, origin: Origin) -> bool:
-    try:
-        return Origin.of(path) == origin
-    except FileNotFoundError:
-        return False
 
 
 def _holds(path: Path, sha256: str) -> bool:

@@ -138,6 +138,7 @@ def test_audit_without_mongodb_says_so_and_ends_1(command, folders) -> None:
     assert done.returncode == 1
     assert "mongodb_away" in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
+    assert command("audit", "--unknown", "restage").returncode == 2  # without --repair
     assert command("audit", "--sample", "much").returncode == 2
     assert command("audit", "--sample", "0").returncode == 2
 

@@ -34,3 +34,15 @@ def test_a_lost_picture_turns_the_audit_red_and_repair_has_the_sheet_uploaded_ag
     again = database.codes_images.find_one({"code": lost["code"]})
     assert again["image_bytes"] == lost["image_bytes"]
     assert run(audit).state.is_completed()
+
+
+def test_an_earlier_tools_archive_is_stored_only_if_that_was_said(
+    run, folders, database, several
+) -> None:
+    (folders.archive / "old.png").write_bytes(several[0][0])
+    left = run(audit, repair=True)
+    assert "foreign_file: old.png" in left.state.message
+    assert (folders.archive / "old.png").exists()
+    assert run(audit, repair=True, unknown="restage").state.is_completed()
+    assert run(ingest_sheets).states == {"old.png": "archived"}
+    assert database.sheets.count_documents({"state": "archived", "name": "old.png"}) == 1

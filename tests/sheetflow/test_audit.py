@@ -14,7 +14,7 @@ from bson import Binary, ObjectId
 
 from sheetflow import records
 from sheetflow.archiving import archive_twin, close_sheet
-from sheetflow.audit.report import Report
+from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.run import audit
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.files import digest_bytes
@@ -99,11 +99,11 @@ def found(settings) -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture
-def mended(settings, found) -> Callable[[], dict[str, str]]:
+def mended(settings, found) -> Callable[..., dict[str, str]]:
     """Repair; return what was done, by kind; and see that a second audit finds nothing."""
 
-    def mend() -> dict[str, str]:
-        report = audit(settings, repair=True)
+    def mend(**options) -> dict[str, str]:
+        report = audit(settings, repair=True, **options)
         assert report.problems == []
         assert found() == {}
         return {repair.kind: repair.what for repair in report.repaired}
@@ -215,10 +215,15 @@ def test_with_ledger_and_a_record_lost_the_sheet_is_sent_back(
     assert staged_again(folders).path.exists()
 
 
-def test_a_foreign_file_in_the_archive_goes_to_staging(folders, mugs, found, mended) -> None:
+def test_a_foreign_file_in_the_archive_goes_to_staging_only_if_that_was_said(
+    folders, settings, mugs, mended
+) -> None:
     (folders.archive / "stranger.png").write_bytes(b"stranger")
-    assert found() == {"foreign_file": "stranger.png"}
-    assert "went back to staging" in mended()["foreign_file"]
+    (problem,) = audit(settings, repair=True).problems
+    assert (problem.kind, problem.sheet) == ("foreign_file", "stranger.png")
+    assert "--unknown restage" in problem.cure
+    assert (folders.archive / "stranger.png").read_bytes() == b"stranger"
+    assert "went back to staging" in mended(unknown=Unknown.RESTAGE)["foreign_file"]
     assert (folders.staging / "stranger.png").read_bytes() == b"stranger"
     assert mugs.exists()
 

@@ -10,11 +10,12 @@ import pytest
 
 from sheetflow.custody import journal
 from sheetflow.custody import moves as custody
-from sheetflow.custody.files import digest_bytes, move_file
+from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import forget_sheet, load_entry, save_entry
 from sheetflow.custody.leases import remove_claim
 from sheetflow.custody.moves import archive_duplicate, claimed_sheet, plan_duplicate, stage_sheet
+from sheetflow.custody.transfers import move_file
 from sheetflow.errors import CustodyError, FolderUnavailable
 from sheetflow.sheets import State
 from tests.sheetflow.custody.test_moves import sheet_at

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sheetflow.audit.report import Unknown
 from sheetflow.audit.run import audit
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
@@ -187,7 +188,7 @@ def test_sending_a_sheet_back_killed_at_every_change(
         return digest_bytes(name.encode())
 
     def repair(_sha256: str) -> None:
-        assert audit(settings, repair=True).problems == []
+        assert audit(settings, repair=True, unknown=Unknown.RESTAGE).problems == []
 
     changes = try_every_kill(
         folders, store, killed_at, sheet_for=foreign, way=repair, home="images_sources"

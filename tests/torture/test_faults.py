@@ -12,8 +12,8 @@ import pytest
 from benchmarks.torturing.disks import Refused, small_disk
 from benchmarks.torturing.doors import Harm
 from benchmarks.torturing.faults import ANY, Playground
-from benchmarks.torturing.kills import Cast, cast
 from benchmarks.torturing.proxy import BadLine
+from benchmarks.torturing.scenes import Cast, cast
 from benchmarks.torturing.stage import Stage, stage
 
 
