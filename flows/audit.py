@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from flows.telling import end_told, tell_of_audit
 from sheetflow.audit.report import Report
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.folders import prepare_folders
@@ -47,10 +48,12 @@ def audit(
     The run is red if something is wrong that was not mended, or if MongoDB is away. Problems and
     cures are in the artifact `audit-problems`, the numbers in `audit-summary`.
     """
-    settings = load_settings(root=root)
-    prepare_folders(settings.folders)
-    window = Sample.of_day(sample_percent, datetime.now(UTC).date())
-    report = examine(settings, window, repair=repair)
+    with end_told(root):
+        settings = load_settings(root=root)
+        prepare_folders(settings.folders)
+        window = Sample.of_day(sample_percent, datetime.now(UTC).date())
+        report = examine(settings, window, repair=repair)
+    tell_of_audit(settings, report.problems, whole=sample_percent == 100)
     _show(report)
     message = _told(report)
     return Completed(message=message) if report.ok else Failed(message=message)

@@ -18,12 +18,14 @@ from pydantic import Field
 
 from flows.journey import Journey
 from flows.outcomes import Outcome, announce, expect, summary, verdict
+from flows.telling import end_told, tell_of_sheets
 from sheetflow.custody.folders import check_room, prepare_folders
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
 from sheetflow.custody.inbox import Inbox, Waiting, look_into_inbox, waiting_names
 from sheetflow.custody.moves import bring_in, half_archived, staged_files
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.reconciling import reconcile
+from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.settings import OnDoubt, load_settings
 from sheetflow.sheets import State
@@ -49,11 +51,12 @@ def ingest_sheets(root: Root = None, on_doubt: Doubt = None) -> RunState[None]:
     Sheets that an earlier run left in staging are taken up where it stopped. The run is red, and
     names the sheets, if any failed, was rejected or needs a review; the others are done.
     """
-    with _bench(root, on_doubt) as bench:
+    with end_told(root), _bench(root, on_doubt) as bench:
         folders = bench.folders
         inbox = _look(bench)
         paths = [*half_archived(folders), *staged_files(folders), *inbox.ready]
         outcomes = [*_left(inbox.left), *_travel_all(bench, paths)]
+    tell_of_sheets(bench.settings, outcomes, whole=True)
     return _concluded(outcomes)
 
 
@@ -70,13 +73,14 @@ def ingest_sheet(
     on_doubt: Doubt = None,
 ) -> RunState[None]:
     """Take one sheet to MongoDB and, confirmed, into the archive."""
-    with _bench(root, on_doubt) as bench:
+    with end_told(root), _bench(root, on_doubt) as bench:
         path = bring_in(bench.folders, file)
         if path.parent == bench.folders.inbox:
             inbox = _look(bench, only=path.name)
             outcomes = [*_left(inbox.left), *_travel_all(bench, list(inbox.ready))]
         else:
             outcomes = _travel_all(bench, [path])
+    tell_of_sheets(bench.settings, outcomes, whole=False)
     return _concluded(outcomes)
 
 
@@ -148,9 +152,12 @@ def _left(waiting: Sequence[Waiting]) -> list[Outcome]:
     outcomes = []
     for item in waiting:
         name = shown_name(item.path.name)
-        error = f"{name}: {item.cause}. {item.cure}." if item.cure else None
-        note = None if item.cure else item.cause
-        outcomes.append(Outcome(item.path.name, None, State.WAITING, error=error, note=note))
+        failure = Failure("inbox", item.cause, item.cure) if item.cure else None
+        error = failure.told(name) if failure else None
+        note = None if failure else item.cause
+        outcomes.append(
+            Outcome(item.path.name, None, State.WAITING, error=error, note=note, failure=failure)
+        )
     for outcome in outcomes:
         announce(outcome)
     return outcomes

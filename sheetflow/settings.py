@@ -132,6 +132,16 @@ class Settings(BaseSettings):
         "in the inbox.",
     )
 
+    alert_age_s: Annotated[float, Field(gt=0)] = Field(
+        default=6 * 3600.0,
+        description="How long a sheet may be here, unarchived for no other known reason, before "
+        "people are told.",
+    )
+    notify_again_s: Annotated[float, Field(gt=0)] = Field(
+        default=24 * 3600.0,
+        description="How long until people are reminded of trouble, or of a review, that lasts.",
+    )
+
     @property
     def folders(self) -> Folders:
         """The folders that these settings name, as absolute paths."""

@@ -104,7 +104,7 @@ class SystemStatus:
 def system_status(folders: Folders) -> SystemStatus:
     """Look at the folders and the journal; missing folders count as empty ones."""
     waiting = waiting_ages_s(folders)
-    sheets = staged_sheets(folders)
+    sheets = staged_statuses(folders)
     ages_s = [*waiting.values(), *(sheet.age_s for sheet in sheets)]
     return SystemStatus(
         waiting=len(waiting),
@@ -126,7 +126,7 @@ def waiting_ages_s(folders: Folders) -> dict[str, float]:
     return {name: age_s for name, age_s in ages_s if age_s is not None}
 
 
-def staged_sheets(folders: Folders) -> tuple[StagedStatus, ...]:
+def staged_statuses(folders: Folders) -> tuple[StagedStatus, ...]:
     """Return the sheets in staging, oldest file first."""
     staged = staged_files(folders) if folders.staging.is_dir() else []
     known = entries_by_staged_name(folders)
@@ -150,7 +150,7 @@ def _staged(path: Path, entry: Entry | None) -> StagedStatus:
 
 
 def _known_for_s(entry: Entry) -> float:
-    # Its history may hold an earlier stay, in quarantine or in the archive: the last arrival counts.
+    # It may have been here before, and gone to quarantine or archive: its last arrival counts.
     arrivals = [event.at for event in entry.history if event.state == State.WAITING]
     since = arrivals[-1:] or [event.at for event in entry.history[:1]]
     return max(time.time() - datetime.fromisoformat(since[0]).timestamp(), 0.0) if since else 0.0
