@@ -16,6 +16,7 @@ from cli.commands.audit import audit
 from cli.commands.doctor import doctor
 from cli.commands.force_archive import force_archive
 from cli.commands.ingest import ingest, ingest_one
+from cli.commands.notify import notify
 from cli.commands.read import read
 from cli.commands.retry import retry
 from cli.commands.samples import samples
@@ -46,7 +47,18 @@ def sheetflow() -> None:
     """
 
 
-for command in (ingest, ingest_one, read, status, retry, force_archive, audit, samples, doctor):
+for command in (
+    ingest,
+    ingest_one,
+    read,
+    status,
+    retry,
+    force_archive,
+    audit,
+    notify,
+    samples,
+    doctor,
+):
     sheetflow.add_command(command)
 
 

@@ -25,7 +25,7 @@ FLOWS = (
 """The names of our flows: automations leave the runs of other flows alone."""
 
 ZOMBIE_AFTER_S = 90
-"""A run that has begun to send heartbeats, one every 30 s, and then falls silent for so long is dead."""
+"""A run that has sent heartbeats, one every 30 s, and then falls silent for so long is dead."""
 
 _ONCE_AN_HOUR = timedelta(hours=1)
 _HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -35,7 +35,7 @@ def notices_automation(actions: Sequence[ActionTypes]) -> AutomationCore:
     """Send each of sheetflow's own notices through every channel."""
     return AutomationCore(
         name="sheetflow: tell people",
-        description="Each notice of sheetflow goes to every channel. Made by `sheetflow notify`.",
+        description="Each notice of sheetflow goes to every channel; see `sheetflow notify`.",
         trigger=EventTrigger(
             expect=set(EVENTS),
             for_each={REPEAT},
@@ -52,8 +52,8 @@ def crashed_automation(actions: Sequence[ActionTypes]) -> AutomationCore:
     """Tell of a run that crashed, or that nobody takes up; once an hour, however many there are."""
     return AutomationCore(
         name="sheetflow: tell of crashed runs",
-        description="A crashed or late run of sheetflow is told to every channel, once an hour. "
-        "Made by `sheetflow notify`.",
+        description="A crashed or late run of sheetflow is told to every channel, but only one "
+        "in an hour; see `sheetflow notify`.",
         trigger=EventTrigger(
             expect={"prefect.flow-run.Crashed", "prefect.flow-run.Late"},
             match_related=_OUR_FLOWS,
@@ -74,7 +74,7 @@ def zombie_automation() -> AutomationCore:
     ends = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended")
     return AutomationCore(
         name="sheetflow: end dead runs",
-        description="A run of sheetflow without a heartbeat is Crashed. Made by `sheetflow notify`.",
+        description="A run of sheetflow whose heartbeats have stopped is marked as Crashed.",
         trigger=EventTrigger(
             after={_HEARTBEAT},
             expect={_HEARTBEAT, *(f"prefect.flow-run.{end}" for end in ends)},
