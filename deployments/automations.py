@@ -137,18 +137,13 @@ def _bring_about(
     if found is None:
         client.create_automation(wanted)
         return "made"
-    if _same(found, wanted):
+    if _content(found) == _content(wanted):
         return "unchanged"
-    client.update_automation(found.id, wanted)
+    # Rebuilt from all that it says: an update sends only what was said expressly.
+    client.update_automation(found.id, AutomationCore.model_validate(_content(wanted)))
     return "updated"
 
 
-def _same(found: Automation, wanted: AutomationCore) -> bool:
-    # The server keeps the owner apart, and whether someone switched it off is theirs to say.
-    not_compared = {"id", "owner_resource", "enabled"}
-    return _comparable(found, not_compared) == _comparable(wanted, not_compared)
-
-
-def _comparable(automation: AutomationCore, without: set[str]) -> dict[str, Any]:
-    core = AutomationCore.model_validate(automation.model_dump(exclude={"id"}))
-    return core.model_dump(exclude=without)
+def _content(automation: AutomationCore) -> dict[str, Any]:
+    # The server keeps the owner apart, and whether it is switched off is a person's to say.
+    return automation.model_dump(exclude={"id", "owner_resource", "enabled"})

@@ -132,7 +132,7 @@ def keep_block(channel: Channel) -> str:
         found = cast(Block, kind.load(channel.name))
     except ValueError:
         found = None
-    if found is not None and _secrets(found) == _secrets(channel.block):
+    if found is not None and _content(found) == _content(channel.block):
         return "unchanged"
     channel.block.save(channel.name, overwrite=True)
     return "made" if found is None else "updated"
@@ -218,5 +218,7 @@ def _silent_apprise() -> Iterator[None]:
         logger.disabled = before
 
 
-def _secrets(block: Block) -> dict[str, Any]:
-    return block.model_dump(mode="json", context={"include_secrets": True})
+def _content(block: Block) -> dict[str, Any]:
+    fields = block.model_dump(mode="json", context={"include_secrets": True})
+    # What begins with an underscore tells where Prefect keeps it.
+    return {name: value for name, value in fields.items() if not name.startswith("_")}

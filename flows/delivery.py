@@ -88,7 +88,10 @@ def _heard(client: SyncPrefectClient, event: Event) -> list[Delivery]:
         event=EventNameFilter(name=[_SENT, _UNSENT]),
         related=EventRelatedFilter(id=[f"prefect.event.{event.id}"]),
     )
-    return [_delivery(done.event, done.payload) for done in client.read_events(about_it).events]
+    return [
+        _delivery(done.event, done.payload)
+        for done in client.read_events(about_it, limit=50).events
+    ]
 
 
 def _delivery(event: str, payload: Mapping[str, object]) -> Delivery:

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -22,6 +22,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.context import SyncClientContext
 from prefect.events import Event, RelatedResource, Resource
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
@@ -83,8 +84,8 @@ def end_told(root: Path | None) -> Iterator[None]:
         yield
     except Exception as error:
         trouble = run_trouble(error)
-        settings = _settings_despite(root)
-        _tell(settings, lambda *_: [trouble], unseen=set(Kind) - {Kind.RUN})
+        # How far it came does not show whether another trouble is over.
+        _tell(_settings_despite(root), lambda *_: [trouble], unseen=set(Kind))
         raise
 
 
@@ -107,7 +108,9 @@ def _tell(
     unseen: Collection[Kind],
 ) -> None:
     try:
-        with remembering(settings.folders) as memory, get_client(sync_client=True) as client:
+        # The run's own client: to make another one takes a fifth of a second.
+        with remembering(settings.folders) as memory, SyncClientContext.get_or_create() as context:
+            client = context.client
             troubles = look(memory, client)
             now = datetime.now(UTC)
             again_after = timedelta(seconds=settings.notify_again_s)
