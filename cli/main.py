@@ -16,6 +16,7 @@ from cli.commands.audit import audit
 from cli.commands.doctor import doctor
 from cli.commands.force_archive import force_archive
 from cli.commands.ingest import ingest, ingest_one
+from cli.commands.notify import notify
 from cli.commands.read import read
 from cli.commands.retry import retry
 from cli.commands.samples import samples
@@ -56,6 +57,7 @@ for command in (
     force_archive,
     audit,
     serve,
+    notify,
     samples,
     doctor,
 ):

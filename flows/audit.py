@@ -13,6 +13,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.living import living
+from flows.telling import end_told, tell_of_audit
 from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.folders import prepare_folders
@@ -47,11 +48,13 @@ def audit(
             the next run stores them all.
         root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
-    settings = load_settings(root=root)
-    prepare_folders(settings.folders)
-    window = Sample.of_day(sample_percent, datetime.now(UTC).date())
-    with living(settings.folders):
-        report = examine(settings, window, repair=repair, unknown=unknown)
+    with end_told(root):
+        settings = load_settings(root=root)
+        prepare_folders(settings.folders)
+        window = Sample.of_day(sample_percent, datetime.now(UTC).date())
+        with living(settings.folders):
+            report = examine(settings, window, repair=repair, unknown=unknown)
+    tell_of_audit(settings, report.problems, whole=sample_percent == 100)
     _show(report)
     message = _told(report)
     return Completed(message=message) if report.ok else Failed(message=message)

@@ -17,12 +17,14 @@ from prefect.runtime import flow_run
 from flows.journey import Journey
 from flows.living import living
 from flows.outcomes import Outcome, announce, expect, summary, verdict
+from flows.telling import end_told, tell_of_sheets
 from sheetflow.custody.folders import check_room, prepare_folders
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
 from sheetflow.custody.inbox import Inbox, Waiting, look_into_inbox, waiting_names
 from sheetflow.custody.moves import bring_in, half_archived, staged_files
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.reconciling import reconcile
+from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.settings import OnDoubt, Settings, load_settings
 from sheetflow.sheets import State
@@ -45,11 +47,12 @@ def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> 
         on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
             until then; `store-certain`: its certain pairs are stored. Empty: SHEETFLOW_ON_DOUBT.
     """
-    with _bench(root, on_doubt) as bench:
+    with end_told(root), _bench(root, on_doubt) as bench:
         folders = bench.folders
         inbox = _look(bench)
         paths = [*half_archived(folders), *staged_files(folders), *inbox.ready]
         outcomes = [*_left(inbox.left), *_travel_all(bench, paths)]
+    tell_of_sheets(bench.settings, outcomes, whole=True)
     return _concluded(outcomes)
 
 
@@ -77,6 +80,7 @@ def ingest_sheet(
             outcomes = [*_left(inbox.left), *_travel_all(bench, list(inbox.ready))]
         else:
             outcomes = _travel_all(bench, [path])
+    tell_of_sheets(bench.settings, outcomes, whole=False)
     return _concluded(outcomes)
 
 
@@ -154,9 +158,12 @@ def _left(waiting: Sequence[Waiting]) -> list[Outcome]:
     outcomes = []
     for item in waiting:
         name = shown_name(item.path.name)
-        error = f"{name}: {item.cause}. {item.cure}." if item.cure else None
-        note = None if item.cure else item.cause
-        outcomes.append(Outcome(item.path.name, None, State.WAITING, error=error, note=note))
+        failure = Failure("inbox", item.cause, item.cure) if item.cure else None
+        error = failure.told(name) if failure else None
+        note = None if failure else item.cause
+        outcomes.append(
+            Outcome(item.path.name, None, State.WAITING, error=error, note=note, failure=failure)
+        )
     for outcome in outcomes:
         announce(outcome)
     return outcomes

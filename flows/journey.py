@@ -19,6 +19,7 @@ from sheetflow.custody.names import shown_name
 from sheetflow.custody.results import discard_result, load_result
 from sheetflow.errors import (
     ConfigurationError,
+    Failure,
     SheetBusy,
     SheetflowError,
     SheetRejected,
@@ -80,11 +81,11 @@ class Journey:
             if not os.path.lexists(path):
                 return None
             # Not the sheet is gone, but a folder of ours: that must not look like success.
-            outcome = Outcome(path.name, None, State.FAILED, error=_told(path.name, error))
+            outcome = _failed(path.name, None, error)
         except SheetBusy as error:
             outcome = Outcome(path.name, None, State.WAITING, busy=True, note=str(error))
         except SheetflowError as error:
-            outcome = Outcome(path.name, None, State.FAILED, error=_told(path.name, error))
+            outcome = _failed(path.name, None, error)
         return replace(outcome, seconds=time.perf_counter() - started)
 
     def _with_outcome(self, sheet: Sheet) -> Outcome:
@@ -121,8 +122,8 @@ class Journey:
             if not isinstance(failure.error, SheetRejected):
                 raise
             self._run(quarantine, sheet, failure.error, bench)
-            error = _told(name, failure.error)
-            return Outcome(name, sheet.sha256, State.REJECTED, error=error)
+            outcome = _failed(name, sheet.sha256, failure.error)
+            return replace(outcome, state=State.REJECTED)
         if processed.reading.doubts and entry.archived_name is None:
             return self._hold(processed)
         return self._store(processed, name)
@@ -186,20 +187,25 @@ class Journey:
 
     def _failed(self, sheet: Sheet, name: str, error: BaseException) -> Outcome:
         bench = self._bench
-        message = _told(name, error)
+        outcome = _failed(name, sheet.sha256, error)
         if isinstance(error, LeaseLost):
             # Another run may be writing the journal by now: it is no longer ours to write.
-            return Outcome(name, sheet.sha256, State.FAILED, error=message)
+            return outcome
         if isinstance(error, SpoiledResult):
             discard_result(bench.folders, sheet)
         try:
-            record_failure(bench.folders, sheet, message, flow_run_id=bench.flow_run_id)
+            record_failure(
+                bench.folders,
+                sheet,
+                _told(name, error),
+                failure=outcome.failure,
+                flow_run_id=bench.flow_run_id,
+            )
         except SheetflowError as unwritten:
             logger.warning("%s: the journal could not be written: %s", sheet.label, unwritten)
         entry = load_entry(bench.folders, sheet.sha256)
         bench.tell_ledger(entry)
-        counts = entry.counts if entry is not None else None
-        return Outcome(name, sheet.sha256, State.FAILED, counts, error=message)
+        return replace(outcome, counts=entry.counts if entry is not None else None)
 
     def _run(self, step: Task[..., Any], *arguments: Any) -> Any:
         if self._bench.stopping.is_set():
@@ -224,10 +230,12 @@ def _needs_review(entry: Entry) -> Outcome:
     )
 
 
+def _failed(name: str, sha256: str | None, error: BaseException) -> Outcome:
+    failure = Failure.of(error)
+    return Outcome(name, sha256, State.FAILED, error=_told(name, error), failure=failure)
+
+
 def _told(name: str, error: BaseException) -> str:
-    if isinstance(error, SheetflowError):
-        return str(error) if error.sheet else f"{shown_name(name)}: {error}"
-    return (
-        f"{shown_name(name)}: unexpectedly, {type(error).__name__}: {error}. "
-        "The sheet is safe where it is; please report this with the run's log."
-    )
+    if isinstance(error, SheetflowError) and error.sheet:
+        return str(error)
+    return Failure.of(error).told(shown_name(name))

@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from sheetflow.custody.names import portable_name, shown_name
+from sheetflow.errors import Failure
 from sheetflow.sheets import Counts
 from sheetflow.sheets import State as SheetState
 
@@ -28,6 +29,7 @@ class Outcome:
         state: Where it is now, or `failed` if this attempt did not bring it on.
         counts: What was found on it.
         error: The cause and the cure, if there is anything to say.
+        failure: The same in parts, where an attempt failed.
         seconds: How long this attempt took.
         old_news: It waited for a person before this run, and still does.
         busy: Another thread or run owns it, or a file with the same bytes, at the moment.
@@ -43,6 +45,7 @@ class Outcome:
     old_news: bool = False
     busy: bool = False
     note: str | None = None
+    failure: Failure | None = None
 
     @property
     def ok(self) -> bool:

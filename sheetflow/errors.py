@@ -11,6 +11,8 @@ the two halves apart for tables and reason files.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class SheetflowError(Exception):
     """Base of every error that sheetflow raises on purpose.
@@ -101,3 +103,37 @@ class StoreRefused(ConfigurationError):
 
 class UsageError(ConfigurationError):
     """A command or a flow was asked for something that cannot be."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, in parts: as the journal keeps it and as people are told of it.
+
+    Attributes:
+        kind: The error's class name, which makes two failures the same trouble.
+        cause: What happened, a clause without a full stop.
+        cure: What a person can do about it, a sentence without a full stop.
+        shared: Whether it would meet any other sheet as well, so that one message will do for all.
+    """
+
+    kind: str
+    cause: str
+    cure: str
+    shared: bool = False
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Describe an error; one that nobody expected too."""
+        kind = type(error).__name__
+        if isinstance(error, SheetflowError):
+            shared = isinstance(error, TransientError | ConfigurationError)
+            return cls(kind, error.cause, error.cure, shared)
+        return cls(
+            kind,
+            f"unexpectedly, {kind}: {error}",
+            "The sheet is safe where it is; please report this with the run's log",
+        )
+
+    def told(self, sheet: str) -> str:
+        """Return it in one line that leads with the sheet's printable name."""
+        return f"{sheet}: {self.cause}. {self.cure}."

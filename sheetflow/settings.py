@@ -25,6 +25,14 @@ class OnDoubt(StrEnum):
     """Its certain pairs are stored; the sheet itself is held."""
 
 
+class SmtpSecurity(StrEnum):
+    """How a message travels to the mail server."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
 class Settings(BaseSettings):
     """What someone may tune. Each field's variable is `SHEETFLOW_` and its name, unless said."""
 
@@ -175,6 +183,40 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError):
             raise ValueError("this is no time zone, such as Europe/Berlin or UTC") from None
         return value
+
+    alert_age_s: Annotated[float, Field(gt=0)] = Field(
+        default=6 * 3600.0,
+        description="How long a sheet may be here, unarchived for no other known reason, before "
+        "people are told.",
+    )
+    notify_slack: SecretStr | None = Field(
+        default=None,
+        description="The address of a Slack incoming webhook; or any Apprise address, such as "
+        "`msteams://...` or `ntfys://...`.",
+    )
+    notify_webhook: SecretStr | None = Field(
+        default=None, description="An address that gets each notice as JSON, by POST."
+    )
+    notify_email_to: str = Field(
+        default="", description="Who gets mail: addresses, separated by commas."
+    )
+    notify_email_from: str = Field(
+        default="", description="The sender of that mail. Default: the first receiver."
+    )
+    smtp_host: str = Field(default="", description="The mail server, for `..._EMAIL_TO`.")
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=587, description="Its port: 587 for STARTTLS, 465 for TLS."
+    )
+    smtp_security: SmtpSecurity = Field(
+        default=SmtpSecurity.STARTTLS,
+        description="How mail travels: `starttls`, `tls`, or `none`, which takes no password.",
+    )
+    smtp_user: str = Field(default="", description="The account there, if it wants one.")
+    smtp_password: SecretStr | None = Field(default=None, description="Its password.")
+    notify_again_s: Annotated[float, Field(gt=0)] = Field(
+        default=24 * 3600.0,
+        description="How long until people are reminded of trouble, or of a review, that lasts.",
+    )
 
     @property
     def folders(self) -> Folders:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sheetflow.custody.journal import Entry
 from sheetflow.custody.lookup import entries_by_staged_name
 from sheetflow.custody.moves import reason_file, staged_files
 from sheetflow.custody.names import is_ignored, portable_name
+from sheetflow.errors import Failure
 from sheetflow.sheets import State
 
 _AWAITING_UPLOAD = (State.PROCESSED, State.UPLOADED)
@@ -22,7 +24,12 @@ _AWAITING_UPLOAD = (State.PROCESSED, State.UPLOADED)
 
 @dataclass(frozen=True)
 class StagedStatus:
-    """One sheet in staging, as the journal knows it."""
+    """One sheet in staging, as the journal knows it.
+
+    Attributes:
+        age_s: For how long it has been here, inbox included, in seconds.
+        failure: `last_error` in parts, None where that was not kept.
+    """
 
     name: str
     sha256: str | None
@@ -30,6 +37,8 @@ class StagedStatus:
     attempts: int
     last_error: str | None
     doubts: tuple[str, ...]
+    age_s: float
+    failure: Failure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `sheetflow status --json` prints it."""
@@ -55,9 +64,10 @@ class SystemStatus:
         failed: Staged sheets whose last attempt failed.
         archived: Files in the archive.
         rejected: Files in quarantine, their reason files not counted.
-        oldest_unarchived_s: Age of the oldest file in inbox or staging, by its last change, in
-            seconds; None if there is none.
         sheets: The staged ones, oldest first.
+        oldest_unarchived_s: For how long the first of the files in inbox and staging has been
+            there, in seconds; None if there is none. What time a file bears does not matter: a
+            picture of last year that was dropped just now is not a year late.
         waiting_names: The names of the waiting ones, sorted.
     """
 
@@ -68,8 +78,8 @@ class SystemStatus:
     failed: int
     archived: int
     rejected: int
-    oldest_unarchived_s: float | None
     sheets: tuple[StagedStatus, ...]
+    oldest_unarchived_s: float | None
     waiting_names: tuple[str, ...] = ()
 
     @property
@@ -110,11 +120,9 @@ class SystemStatus:
 
 def system_status(folders: Folders) -> SystemStatus:
     """Look at the folders and the journal; missing folders count as empty ones."""
-    waiting = waiting_names(folders) if folders.inbox.is_dir() else []
-    staged = staged_files(folders) if folders.staging.is_dir() else []
-    known = entries_by_staged_name(folders)
-    sheets = tuple(_staged(path, known.get(path.name)) for path in staged)
-    unarchived = [*(folders.inbox / name for name in waiting), *staged]
+    waiting = waiting_ages_s(folders)
+    sheets = staged_statuses(folders)
+    ages_s = [*waiting.values(), *(sheet.age_s for sheet in sheets)]
     return SystemStatus(
         waiting=len(waiting),
         staged=len(sheets),
@@ -123,8 +131,8 @@ def system_status(folders: Folders) -> SystemStatus:
         failed=sum(sheet.last_error is not None for sheet in sheets),
         archived=_count(folders.archive),
         rejected=_count_rejected(folders.quarantine),
-        oldest_unarchived_s=_oldest_age_s(unarchived),
         sheets=sheets,
+        oldest_unarchived_s=round(max(ages_s), 1) if ages_s else None,
         waiting_names=tuple(waiting),
     )
 
@@ -137,13 +145,41 @@ def shown_age(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
+def waiting_ages_s(folders: Folders) -> dict[str, float]:
+    """Return the files in the inbox by name, with the seconds that each has been there."""
+    names = waiting_names(folders) if folders.inbox.is_dir() else []
+    ages_s = ((name, _age_s(folders.inbox / name)) for name in names)
+    return {name: age_s for name, age_s in ages_s if age_s is not None}
+
+
+def staged_statuses(folders: Folders) -> tuple[StagedStatus, ...]:
+    """Return the sheets in staging, oldest file first."""
+    staged = staged_files(folders) if folders.staging.is_dir() else []
+    known = entries_by_staged_name(folders)
+    return tuple(_staged(path, known.get(path.name)) for path in staged)
+
+
 def _staged(path: Path, entry: Entry | None) -> StagedStatus:
     if entry is None:
-        return StagedStatus(path.name, None, State.STAGED, 0, None, ())
+        return StagedStatus(path.name, None, State.STAGED, 0, None, (), _age_s(path) or 0.0)
     state = State.STAGED if entry.state is State.WAITING else entry.state
     return StagedStatus(
-        path.name, entry.sha256, state, entry.attempts, entry.last_error, entry.doubts
+        path.name,
+        entry.sha256,
+        state,
+        entry.attempts,
+        entry.last_error,
+        entry.doubts,
+        _known_for_s(entry),
+        entry.failure if entry.last_error else None,
     )
+
+
+def _known_for_s(entry: Entry) -> float:
+    # It may have been here before, and gone to quarantine or archive: its last arrival counts.
+    arrivals = [event.at for event in entry.history if event.state == State.WAITING]
+    since = arrivals[-1:] or [event.at for event in entry.history[:1]]
+    return max(time.time() - datetime.fromisoformat(since[0]).timestamp(), 0.0) if since else 0.0
 
 
 def _count(folder: Path) -> int:
@@ -165,11 +201,9 @@ def _file_names(folder: Path) -> Iterable[str]:
                 yield item.name
 
 
-def _oldest_age_s(paths: Iterable[Path]) -> float | None:
-    changed = []
-    for path in paths:
-        try:
-            changed.append(path.lstat().st_mtime)
-        except FileNotFoundError:
-            continue  # moved on while we looked
-    return round(max(time.time() - min(changed), 0.0), 1) if changed else None
+def _age_s(path: Path) -> float | None:
+    try:
+        # When it was put there or written last; its other time comes from where it was copied.
+        return max(time.time() - path.lstat().st_ctime, 0.0)
+    except FileNotFoundError:
+        return None  # moved on while we looked

@@ -21,6 +21,7 @@ from typing import Any
 
 from sheetflow.custody.files import translated_errors, write_file
 from sheetflow.custody.folders import Folders
+from sheetflow.errors import Failure
 from sheetflow.sheets import Counts, State
 
 GONE = ".gone"
@@ -89,6 +90,7 @@ class Entry:
         doubts: Why a person should look at it.
         stored_pairs: How many of its pairs are stored and confirmed.
         last_error: Why the last attempt failed; None after one that did not.
+        failure: The same in parts; counts only where there is a `last_error`.
         history: What happened, in order.
     """
 
@@ -105,6 +107,7 @@ class Entry:
     doubts: tuple[str, ...] = ()
     stored_pairs: int = 0
     last_error: str | None = None
+    failure: Failure | None = None
     history: tuple[Event, ...] = field(default=())
 
     def moved_on(
@@ -119,10 +122,12 @@ class Entry:
         event = Event(str(state), now_iso(), whoami(), flow_run_id, note)
         return replace(self, state=state, history=(*self.history, event), **changes)
 
-    def failed(self, error: str, *, flow_run_id: str | None = None) -> Entry:
+    def failed(
+        self, error: str, *, failure: Failure | None = None, flow_run_id: str | None = None
+    ) -> Entry:
         """Return the entry after a failed attempt: the place stays, the error is known."""
         event = Event(str(State.FAILED), now_iso(), whoami(), flow_run_id, error)
-        return replace(self, last_error=error, history=(*self.history, event))
+        return replace(self, last_error=error, failure=failure, history=(*self.history, event))
 
 
 def work_folder(folders: Folders, sha256: str) -> Path:
@@ -221,6 +226,7 @@ def entry_from_json(value: dict[str, Any]) -> Entry:
             "origin": Origin(**value["origin"]) if value["origin"] else None,
             "counts": Counts(**value["counts"]) if value["counts"] else None,
             "doubts": tuple(value["doubts"]),
+            "failure": Failure(**value["failure"]) if value.get("failure") else None,
             "history": tuple(Event(**event) for event in value["history"]),
         }
     )

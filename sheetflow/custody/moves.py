@@ -39,7 +39,7 @@ from sheetflow.custody.names import (
 )
 from sheetflow.custody.releases import ForcedRelease
 from sheetflow.custody.transfers import copy_file, free_name, move_file, unused_name
-from sheetflow.errors import CustodyError, NameTaken, SheetRejected, UsageError
+from sheetflow.errors import CustodyError, Failure, NameTaken, SheetRejected, UsageError
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State
 
@@ -342,12 +342,17 @@ def reason_file(quarantined: Path) -> Path:
 
 
 def record_failure(
-    folders: Folders, sheet: Sheet, error: str, *, flow_run_id: str | None = None
+    folders: Folders,
+    sheet: Sheet,
+    error: str,
+    *,
+    failure: Failure | None = None,
+    flow_run_id: str | None = None,
 ) -> None:
     """Write a failed attempt into the journal; the sheet stays where it is."""
     entry = load_entry(folders, sheet.sha256)
     if entry is not None:
-        save_entry(folders, entry.failed(error, flow_run_id=flow_run_id))
+        save_entry(folders, entry.failed(error, failure=failure, flow_run_id=flow_run_id))
     logger.error("%s: failed: %s", sheet.label, error)
 
 
