@@ -22,6 +22,7 @@ from cli.commands.retry import retry
 from cli.commands.samples import samples
 from cli.commands.serve import serve
 from cli.commands.status import status
+from cli.commands.watch import watch
 from cli.options import root_option
 from sheetflow import __version__
 
@@ -57,6 +58,7 @@ for command in (
     force_archive,
     audit,
     serve,
+    watch,
     notify,
     samples,
     doctor,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -18,14 +20,18 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
+from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Crashed
 
 from deployments.definitions import TAG
+from flows.living import end_departed
 from sheetflow.custody.folders import Folders
 from sheetflow.presence import is_present
+from sheetflow.settings import Settings
 
 logger = logging.getLogger("sheetflow.leftovers")
 
+_LOOK_EVERY_S = 30.0
 _BEGINS_WITHIN = timedelta(seconds=90)
 _RECORDED_WITHIN = timedelta(seconds=30)
 _RECENT = timedelta(days=1)
@@ -33,6 +39,18 @@ _UNRECORDED = (
     "Its process, or the Prefect server, was killed before the end of this step was recorded. "
     "Where the sheet is, `sheetflow status NAME` tells."
 )
+
+
+async def end_leftovers(settings: Settings) -> None:
+    """End them now and then, until this is cancelled."""
+    while True:
+        try:
+            await asyncio.to_thread(end_departed, settings.folders)
+            await end_never_started(settings.folders)
+            await end_orphaned_steps()
+        except (httpx.HTTPError, PrefectException, OSError) as error:
+            logger.info("Prefect cannot be told of killed runs now: %s", error)
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def skip_missed() -> int:

@@ -58,8 +58,8 @@ class PrefectServer:
     """How to run `prefect server start` as a companion."""
 
     name = "The Prefect server"
-    # The first start makes the database: 10 s on two idle cores, several times that on busy ones.
-    start_timeout_s = 120.0
+    # The first start makes the database: 10 s on two idle cores, minutes on ones that are busy.
+    start_timeout_s = 300.0
     stop_timeout_s = 20.0
     may_be_killed = True
 

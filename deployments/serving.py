@@ -14,9 +14,8 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 
 from deployments.definitions import deployments
-from deployments.leftovers import end_never_started, end_orphaned_steps, skip_missed
+from deployments.leftovers import end_leftovers, skip_missed
 from deployments.watcher import watch_inbox
-from flows.living import end_departed
 from sheetflow.errors import SheetflowError
 from sheetflow.settings import Settings
 
@@ -24,7 +23,6 @@ logger = logging.getLogger("sheetflow.serving")
 
 HEARTBEAT_S = 30
 _LOOK_EVERY_S = 2.0
-_MEND_EVERY_S = 30.0
 _API_PATIENCE_S = 5.0
 
 
@@ -61,7 +59,7 @@ async def _serve(
     async with asyncio.TaskGroup() as group:
         beside = [
             group.create_task(work)
-            for work in (_revive(servers), _mend(settings), _watch(begun, settings, ready))
+            for work in (_revive(servers), end_leftovers(settings), _watch(begun, settings, ready))
         ]
         while not stopping.is_set():
             await _run_until(stopping, offered, begun)
@@ -110,15 +108,3 @@ async def _revive(servers: Servers) -> None:
         except SheetflowError as error:
             logger.warning("A server that has ended cannot be started again now: %s", error)
         await asyncio.sleep(_LOOK_EVERY_S)
-
-
-async def _mend(settings: Settings) -> None:
-    """End the runs in Prefect that have ended here without its knowing, now and then."""
-    while True:
-        try:
-            await asyncio.to_thread(end_departed, settings.folders)
-            await end_never_started(settings.folders)
-            await end_orphaned_steps()
-        except (httpx.HTTPError, OSError) as error:
-            logger.debug("Not now: %s", error)
-        await asyncio.sleep(_MEND_EVERY_S)

@@ -10,13 +10,14 @@ from contextvars import copy_context
 from pathlib import Path
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State as RunState
 from prefect.runtime import flow_run
 
 from flows.journey import Journey
 from flows.living import living
-from flows.outcomes import Outcome, announce, expect, summary, verdict
+from flows.outcomes import Outcome, announce, expect, verdict
+from flows.progress import ProgressBar
+from flows.summary import show_summary
 from flows.telling import end_told, tell_of_sheets
 from sheetflow.custody.folders import check_room, prepare_folders
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
@@ -47,7 +48,7 @@ def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> 
         on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
             until then; `store-certain`: its certain pairs are stored. Empty: SHEETFLOW_ON_DOUBT.
     """
-    with end_told(root), _bench(root, on_doubt) as bench:
+    with _bench(root, on_doubt) as bench:
         folders = bench.folders
         inbox = _look(bench)
         paths = [*half_archived(folders), *staged_files(folders), *inbox.ready]
@@ -88,10 +89,11 @@ def ingest_sheet(
 def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
     # Prefect takes the lines of the domain's loggers, but leaves their level at the root's.
     logging.getLogger("sheetflow").setLevel(logging.INFO)
-    settings = load_settings(root=root, on_doubt=on_doubt)
-    prepare_folders(settings.folders)
-    with living(settings.folders), _prepared(settings) as bench:
-        yield bench
+    with end_told(root):
+        settings = load_settings(root=root, on_doubt=on_doubt)
+        prepare_folders(settings.folders)
+        with living(settings.folders), _prepared(settings) as bench:
+            yield bench
 
 
 @contextlib.contextmanager
@@ -121,23 +123,27 @@ def _look(bench: Bench, *, only: str | None = None) -> Inbox:
 
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:
     expect(len(paths))
-    journey = Journey(bench)
-    outcomes, later = [], []
+    journey, bar = Journey(bench), ProgressBar(len(paths))
+    outcomes: list[Outcome] = []
+    later: list[Path] = []
+
+    def done(outcome: Outcome | None) -> None:
+        bar.advance()
+        if outcome is not None:
+            announce(outcome)
+            outcomes.append(outcome)
+
     with _threads(bench) as pool:
         futures = {pool.submit(copy_context().run, journey.travel, path): path for path in paths}
         for future in as_completed(futures):
             outcome = future.result()
             if outcome is not None and outcome.busy and len(paths) > 1:
                 later.append(futures[future])
-            elif outcome is not None:
-                announce(outcome)
-                outcomes.append(outcome)
+            else:
+                done(outcome)
     # Files with the same bytes exclude each other; the first is done by now, or someone else's.
     for path in sorted(later):
-        outcome = journey.travel(path)
-        if outcome is not None:
-            announce(outcome)
-            outcomes.append(outcome)
+        done(journey.travel(path))
     return outcomes
 
 
@@ -170,21 +176,5 @@ def _left(waiting: Sequence[Waiting]) -> list[Outcome]:
 
 
 def _concluded(outcomes: Sequence[Outcome]) -> RunState[None]:
-    if outcomes:
-        create_table_artifact(
-            key="ingest-summary",
-            description=summary(outcomes),
-            table=[
-                {
-                    "sheet": shown_name(outcome.name),
-                    "pictures": outcome.counts.pictures if outcome.counts else None,
-                    "symbols": outcome.counts.symbols if outcome.counts else None,
-                    "pairs": outcome.counts.pairs if outcome.counts else None,
-                    "state": str(outcome.state),
-                    "seconds": round(outcome.seconds, 1),
-                    "note": outcome.error or outcome.note or "",
-                }
-                for outcome in outcomes
-            ],
-        )
+    show_summary(outcomes)
     return verdict(outcomes)

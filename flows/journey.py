@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import Task
 
@@ -49,8 +50,9 @@ _STEPS = (stage, process, upload, archive, archive_duplicate, quarantine)
 class StepFailed(Exception):
     """A step's task run ended in another state than Completed; Prefect has it on record."""
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException, step_run_id: UUID | None = None) -> None:
         self.error = error
+        self.step_run_id = step_run_id
         super().__init__(str(error))
 
 
@@ -98,7 +100,8 @@ class Journey:
         except Stopped:
             return Outcome(name, sheet.sha256, State.WAITING, note="the run was stopped")
         except StepFailed as failure:
-            return self._failed(sheet, name, failure.error)
+            outcome = self._failed(sheet, name, failure.error)
+            return replace(outcome, step_run_id=failure.step_run_id)
 
     def _steps(self, sheet: Sheet, name: str) -> Outcome:
         bench = self._bench
@@ -214,7 +217,8 @@ class Journey:
         value = state.result(raise_on_failure=False)
         if state.is_completed():
             return value
-        raise StepFailed(value if isinstance(value, BaseException) else RuntimeError(state.message))
+        error = value if isinstance(value, BaseException) else RuntimeError(state.message)
+        raise StepFailed(error, state.state_details.task_run_id)
 
 
 def _needs_review(entry: Entry) -> Outcome:

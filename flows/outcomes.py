@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -30,6 +31,7 @@ class Outcome:
         counts: What was found on it.
         error: The cause and the cure, if there is anything to say.
         failure: The same in parts, where an attempt failed.
+        step_run_id: The task run that failed, if it was one.
         seconds: How long this attempt took.
         old_news: It waited for a person before this run, and still does.
         busy: Another thread or run owns it, or a file with the same bytes, at the moment.
@@ -46,6 +48,7 @@ class Outcome:
     busy: bool = False
     note: str | None = None
     failure: Failure | None = None
+    step_run_id: UUID | None = None
 
     @property
     def ok(self) -> bool:
