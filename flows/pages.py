@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from prefect.settings import get_current_settings
 
 from sheetflow.custody.names import shown_name
+
+# An underscore within a word means nothing to Markdown, and stands in many names.
+_SPECIAL = re.compile(r"[\\`*{}\[\]<>|#~]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -64,6 +68,4 @@ def _is_number(text: str) -> bool:
 
 
 def _escaped(text: str) -> str:
-    for char in "\\`*_{}[]<>|#~":
-        text = text.replace(char, f"\\{char}")
-    return text
+    return _SPECIAL.sub(r"\\\g<0>", text)
