@@ -29,9 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.torturing import faults_disks, faults_mongodb, faults_rights
 from benchmarks.torturing.disks import Refused
 from benchmarks.torturing.faults import Playground, Trial
+from benchmarks.torturing.hosts import SHARES, two_hosts
 from benchmarks.torturing.kills import play_round, sweep
 from benchmarks.torturing.mongods import replica_set, set_uri
 from benchmarks.torturing.scenes import Cast, cast, learn
+from benchmarks.torturing.sheets import crowd
 from benchmarks.torturing.stage import Stage, servers, stage
 from benchmarks.torturing.tables import heading, trials_table, two_columns, write_section
 from benchmarks.torturing.tally import Tally
@@ -81,6 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="stop drawing lots after so long")
     parser.add_argument("--stages", type=int, default=2, help="stages side by side")
     parser.add_argument("--machines", type=int, default=0, help="rounds of two machines")
+    parser.add_argument("--hosts", type=int, default=0, help="so many sheets for two hosts")
     parser.add_argument("--faults", choices=["all", "mongodb", "disks", "rights"])
     parser.add_argument("--door-stride", type=int, default=3, help="of doors that refuse")
     parser.add_argument("--all", action="store_true", help="everything, in its long form")
@@ -88,9 +91,9 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.all:
         options.kills, options.machines = options.kills or 1000, options.machines or 20
-        options.sweep, options.faults = True, "all"
+        options.hosts, options.sweep, options.faults = options.hosts or 500, True, "all"
     if not any(getattr(options, wanted) for _, wanted, _ in _PARTS):
-        parser.error("nothing to do: give --kills, --sweep, --machines, --faults or --all")
+        parser.error("nothing to do: give --kills, --sweep, --machines, --hosts, --faults or --all")
     return options
 
 
@@ -223,10 +226,30 @@ def _faults(
     return trials_table(trials), [f"{item.name}: {v}" for item in trials for v in item.violations]
 
 
+def _hosts(
+    folder: Path, _uri: str, _api_url: str, options: argparse.Namespace
+) -> tuple[str, list[str]]:
+    sheets, tables, problems = crowd(options.hosts), [], []
+    for number, share in enumerate(SHARES):
+        try:
+            outcome = two_hosts(folder / f"network{number}", sheets, share, _say)
+        except Refused as refused:
+            tables.append(f"{share}: not tried here: {refused}")
+            continue
+        tables.append(f"{share}:\n\n{two_columns(outcome.table)}")
+        problems += [f"two hosts, {share}: {item}" for item in outcome.problems]
+    return "\n\n".join(tables), problems
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 _PARTS = (
     ("kills", "kills", _kill),
     ("sweep", "sweep", _sweep),
     ("two machines", "machines", _machines),
+    ("two hosts", "hosts", _hosts),
     ("faults", "faults", _faults),
 )
 

@@ -30,21 +30,31 @@ def free_port() -> int:
 
 @dataclass
 class Mongod:
-    """One mongod, a member of a replica set."""
+    """One mongod, a member of a replica set.
+
+    Attributes:
+        folder: Where its data and its log are.
+        port: Where it listens.
+        address: On which address.
+        within: The start of a command line that puts it on another host.
+    """
 
     folder: Path
     port: int = field(default_factory=free_port)
+    address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def uri(self) -> str:
         """Its address, for itself alone."""
-        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+        return f"mongodb://{self.address}:{self.port}/?directConnection=true"
 
     def start(self) -> None:
         """Start it, on the data that it had."""
         (self.folder / "db").mkdir(parents=True, exist_ok=True)
-        command = [str(find_mongod().path), "--bind_ip", "127.0.0.1", "--port", str(self.port)]
+        command = [*self.within, str(find_mongod().path)]
+        command += ["--bind_ip", self.address, "--port", str(self.port)]
         command += ["--dbpath", str(self.folder / "db"), "--nounixsocket", "--quiet"]
         command += ["--replSet", _SET, "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"]
         command += ["--wiredTigerEngineConfigString", "log=(file_max=8MB)"]
@@ -76,9 +86,9 @@ class Mongod:
 
 
 @contextlib.contextmanager
-def replica_set(folder: Path, members: int) -> Iterator[list[Mongod]]:
+def replica_set(folder: Path, members: int, **options: Any) -> Iterator[list[Mongod]]:
     """Run a replica set and yield its members; the first is the first primary."""
-    servers = [Mongod(folder / f"member{number}") for number in range(members)]
+    servers = [Mongod(folder / f"member{number}", **options) for number in range(members)]
     try:
         for server in servers:
             server.start()
@@ -113,7 +123,11 @@ def _initiate(servers: list[Mongod]) -> None:
     config = {
         "_id": _SET,
         "members": [
-            {"_id": number, "host": f"127.0.0.1:{server.port}", "priority": 2 if not number else 1}
+            {
+                "_id": number,
+                "host": f"{server.address}:{server.port}",
+                "priority": 2 if not number else 1,
+            }
             for number, server in enumerate(servers)
         ],
         "settings": {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 500},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sheetflow.samples.spec import SheetSpec
 _CACHE = Path(__file__).resolve().parents[1] / ".cache" / "torture"
 # Frames, so that no label could as well belong to the picture on its other side.
 _SMALL: dict[str, Any] = {"page": "A5", "rows": 2, "columns": 2, "frame": "card"}
+_TINY: dict[str, Any] = {"page": "A6", "rows": 1, "columns": 2, "frame": "card", "dpi": 150}
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,25 @@ def _drawn(spec: SheetSpec, stem: str, kind: str = "good") -> TestSheet:
         if item["code"] and item["picture"] and item["index"] not in unreadable
     )
     return TestSheet(f"{stem}.png", image.read_bytes(), codes, kind)
+
+
+def crowd(count: int) -> list[TestSheet]:
+    """Return many small sheets, no two with a code in common, each of which is read without doubt.
+
+    Whether it is, the product itself says: here it is only to choose a cast, not to judge.
+    """
+    from sheetflow.vision.images import load_image
+    from sheetflow.vision.recognition import read_sheet
+
+    sheets: list[TestSheet] = []
+    for seed in itertools.count(5000):
+        if len(sheets) == count:
+            break
+        known = (_CACHE / f"crowd{seed}.json").exists()
+        sheet = _drawn(SheetSpec(**_TINY, seed=seed), f"crowd{seed}")
+        doubtful = _CACHE / f"crowd{seed}.doubtful"
+        if not known and read_sheet(load_image(sheet.data, sheet=sheet.name)).doubts:
+            doubtful.touch()
+        if not doubtful.exists():
+            sheets.append(sheet)
+    return sheets

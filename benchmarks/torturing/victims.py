@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks.torturing.doors import Harm
 
@@ -96,8 +97,8 @@ class Victims:
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
             "PYTHONPATH": str(_REPOSITORY),
             "HOME": str(self.scratch),
-            "no_proxy": "127.0.0.1",
-            "NO_PROXY": "127.0.0.1",
+            "no_proxy": urlsplit(self.api_url).hostname or "",
+            "NO_PROXY": urlsplit(self.api_url).hostname or "",
         }
         with (self.scratch / "zygote.log").open("w") as log:
             self._process = subprocess.Popen(
@@ -119,6 +120,12 @@ class Victims:
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def lose_power(self) -> None:
+        """End the launcher, and what runs in it, without a word."""
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
 
