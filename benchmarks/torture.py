@@ -130,7 +130,7 @@ def _sweep(
             else:
                 sheet = players.plain[0]
                 doors = sweep(set_up, sheet, tally, apart=what, stride=options.stride)
-            print(f"swept {what or 'one disk'}: {doors} doors", file=sys.stderr, flush=True)
+            _say(f"swept {what or 'one disk'}: {doors} doors")
             _tell(tally)
 
     return _side_by_side(folder, uri, api_url, options, "sweep", work)
@@ -162,7 +162,11 @@ def _side_by_side(
 def _tell(tally: Tally, every: int = 1) -> None:
     if tally.rounds % every == 0:
         told = f"{tally.kills} kills in {tally.runs} runs, {len(tally.violations)} violations"
-        print("\n  ".join([told, *tally.violations]), file=sys.stderr, flush=True)
+        _say("\n  ".join([told, *tally.violations]))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _machines(
@@ -177,7 +181,7 @@ def _machines(
         for number in range(options.machines):
             kill_after_s = dice.uniform(0.2, 2.5) if number % 2 else None
             found, killed = two_machines(first, second, sheets, kill_after_s=kill_after_s)
-            print(f"two machines, round {number + 1}: {found or 'well'}", file=sys.stderr)
+            _say(f"two machines, round {number + 1}: {found or 'well'}")
             problems += [f"two machines, killed after {kill_after_s}: {item}" for item in found]
             kills += killed
     table = {
@@ -194,7 +198,7 @@ def _faults(
     def tell(trial: Trial) -> None:
         outcome = f"skipped: {trial.skipped}" if trial.skipped else f"exit {trial.status}"
         lines = [f"{trial.name}: {outcome}, {trial.seconds:.1f} s", *trial.violations]
-        print("\n  VIOLATION ".join(lines), file=sys.stderr, flush=True)
+        _say("\n  VIOLATION ".join(lines))
 
     trials: list[Trial] = []
     players = cast()
@@ -237,12 +241,9 @@ def _hosts(
             tables.append(f"{share}: not tried here: {refused}")
             continue
         tables.append(f"{share}:\n\n{two_columns(outcome.table)}")
+        _say(tables[-1])
         problems += [f"two hosts, {share}: {item}" for item in outcome.problems]
     return "\n\n".join(tables), problems
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 _PARTS = (

@@ -130,10 +130,9 @@ class _Host:
     _victims: Victims | None = None
 
     def boot(self) -> None:
+        scratch = self.wires.folder / f"{self.name}.scratch"
         within = self.wires.boot(self.name, self.mount)
-        self._victims = Victims(
-            self.wires.folder / f"{self.name}.scratch", self.api_url, None, within
-        )
+        self._victims = Victims(scratch, self.api_url, within=within)
         self._victims.__enter__()
 
     def begin(self, settings: dict[str, str]) -> None:
@@ -199,11 +198,8 @@ def _servers(wires: Network) -> Iterator[tuple[str, str]]:
 
 
 def _count(stage: Stage, *places: str) -> int:
-    return sum(
-        not path.name.startswith(".")
-        for place in places
-        for path in stage.scene.places[place].iterdir()
-    )
+    folders = [stage.scene.places[place] for place in places]
+    return sum(not path.name.startswith(".") for folder in folders for path in folder.iterdir())
 
 
 def _steps(scene: Scene) -> str:

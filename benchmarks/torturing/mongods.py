@@ -46,9 +46,14 @@ class Mongod:
     process: subprocess.Popen[bytes] | None = None
 
     @property
+    def host(self) -> str:
+        """Its address and port."""
+        return f"{self.address}:{self.port}"
+
+    @property
     def uri(self) -> str:
         """Its address, for itself alone."""
-        return f"mongodb://{self.address}:{self.port}/?directConnection=true"
+        return f"mongodb://{self.host}/?directConnection=true"
 
     def start(self) -> None:
         """Start it, on the data that it had."""
@@ -123,11 +128,7 @@ def _initiate(servers: list[Mongod]) -> None:
     config = {
         "_id": _SET,
         "members": [
-            {
-                "_id": number,
-                "host": f"{server.address}:{server.port}",
-                "priority": 2 if not number else 1,
-            }
+            {"_id": number, "host": server.host, "priority": 2 if not number else 1}
             for number, server in enumerate(servers)
         ],
         "settings": {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 500},

@@ -81,7 +81,8 @@ def network(folder: Path, hosts: Sequence[str]) -> Iterator[Network]:
         yield Network(folder, mark)
     finally:
         for space in spaces:
-            subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)
+            with contextlib.suppress(Refused):
+                _ip("netns", "delete", space)
 
 
 def _wire(storage: str, number: int, space: str | None, mark: str) -> None:
@@ -98,6 +99,7 @@ def _wire(storage: str, number: int, space: str | None, mark: str) -> None:
 
 
 def _ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    command = [shutil.which("ip") or "ip", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(f"ip {' '.join(words)}: {done.stderr.strip()}")
