@@ -141,12 +141,24 @@ def take_lease(path: Path, lease_s: float, *, locked: bool) -> tuple[Owner, int]
     try:
         os.write(descriptor, json.dumps(asdict(owner)).encode())
         _put_in_place(part, path, descriptor, owner, locked=locked)
-    except BaseException:
-        os.close(descriptor)
-        raise
     finally:
+        # Closed first: a network mount keeps what is removed while open under a name of its own,
+        # and a machine that dies then leaves it there.
+        os.close(descriptor)
         part.unlink(missing_ok=True)
-    return owner, descriptor
+    return owner, _opened(path, owner)
+
+
+def _opened(path: Path, owner: Owner) -> int:
+    """Open the lease that we have put in place; a heartbeat goes through the open file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise busy() from error
+    if owner.token.encode() not in os.pread(descriptor, 4096, 0):
+        os.close(descriptor)
+        raise busy()
+    return descriptor
 
 
 def _put_in_place(part: Path, path: Path, ours: int, owner: Owner, *, locked: bool) -> None:

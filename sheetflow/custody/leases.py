@@ -90,10 +90,12 @@ class Lease:
         """Give the lease back, if it is still ours."""
         with self._lock:
             with contextlib.suppress(OSError):
-                if not self.lost and not self._overdue() and self._stands():
+                self.lost = self.lost or self._overdue() or not self._stands()
+            os.close(self.descriptor)  # first: see `take_lease`
+            with contextlib.suppress(OSError):
+                if not self.lost:
                     self.path.unlink(missing_ok=True)
             self.lost = True
-            os.close(self.descriptor)
 
     def _overdue(self) -> bool:
         return _clock_s() - self.renewed_at_s > self.owner.lease_s * _SAFE_PART

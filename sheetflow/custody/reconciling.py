@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _OF_A_SHEET = re.compile(r"\.?([0-9a-f]{64})\b")
 _COPYING_S = 3600.0
+_REMOVED_WHILE_OPEN = (".nfs", ".fuse_hidden")
 
 
 def reconcile(folders: Folders, *, lease_s: float = LEASE_S) -> list[str]:
@@ -208,12 +209,16 @@ def _half_written(folders: Folders) -> list[Path]:
         for path in _parts(folder)
         if _OF_A_SHEET.match(path.name)
     ]
-    # A copy into the inbox is made before anybody can own it; a live one grows all the time.
+    # A copy into the inbox is made before anybody can own it; a live one grows all the time. What
+    # was removed while open stays under such a name on a network mount, if its machine dies then.
     now = time.time()
-    return [
-        *parts,
-        *(part for part in _parts(folders.inbox) if now - _changed_s(part, now) > _COPYING_S),
-    ]
+    unowned = [*_parts(folders.inbox), *_removed_while_open(folders.claims)]
+    return [*parts, *(part for part in unowned if now - _changed_s(part, now) > _COPYING_S)]
+
+
+def _removed_while_open(folder: Path) -> list[Path]:
+    with os.scandir(folder) as items:
+        return [folder / item.name for item in items if item.name.startswith(_REMOVED_WHILE_OPEN)]
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -117,6 +117,18 @@ def test_a_copy_into_the_inbox_has_an_hour(folders: Folders) -> None:
     assert not part.exists()
 
 
+@pytest.mark.parametrize("name", [".fuse_hidden0000005800000004", ".nfs000000000012ab"])
+def test_what_a_dead_machines_mount_kept_of_a_claim_goes_after_an_hour(
+    folders: Folders, name: str
+) -> None:
+    kept = folders.claims / name
+    kept.write_bytes(b"{}")
+    assert reconcile(folders) == []
+    os.utime(kept, (0, 0))
+    assert len(reconcile(folders)) == 1
+    assert not kept.exists()
+
+
 def test_other_peoples_hidden_files_are_left_alone(folders: Folders) -> None:
     names = [".DS_Store", ".mugs.png.part", f".{SHA}", "mugs.sheetflow.part"]
     for place in (folders.inbox, folders.staging, folders.archive, folders.quarantine):
