@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import UUID
 from prefect import Task
 
 from flows.outcomes import Outcome
+from sheetflow.custody.files import is_there
 from sheetflow.custody.journal import Entry, load_entry
 from sheetflow.custody.leases import LeaseLost
 from sheetflow.custody.moves import adopt_staged, claimed_sheet, record_failure, staged_twin
@@ -80,7 +80,7 @@ class Journey:
             with claimed_sheet(self._bench.folders, path, lease_s=lease_s) as sheet:
                 outcome = self._with_outcome(sheet)
         except FileNotFoundError as error:
-            if not os.path.lexists(path):
+            if not is_there(path):
                 return None
             # Not the sheet is gone, but a folder of ours: that must not look like success.
             outcome = _failed(path.name, None, error)

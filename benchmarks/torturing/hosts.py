@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.torturing.checker import Scene, check_now, check_settled
-from benchmarks.torturing.disks import Refused
 from benchmarks.torturing.mongods import replica_set
 from benchmarks.torturing.network import STORAGE, Network, network
 from benchmarks.torturing.shares import by_sshfs, by_the_same_folder
@@ -188,7 +187,8 @@ def _servers(wires: Network) -> Iterator[tuple[str, str]]:
             deadline = time.monotonic() + server.start_timeout_s
             while not server.ready(home, api_url):
                 if time.monotonic() > deadline or process.poll() is not None:
-                    raise Refused("the Prefect server of the storage host did not start")
+                    told = (wires.folder / "prefect.log").read_text()[-300:]
+                    raise RuntimeError(f"the Prefect server of the storage host is away: {told}")
                 time.sleep(0.2)
             yield members[0].uri, api_url
         finally:

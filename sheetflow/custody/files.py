@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sheetflow.custody.names import shown_name
-from sheetflow.errors import CustodyError, FolderUnavailable
+from sheetflow.errors import CustodyError, FolderUnavailable, SheetflowError
 
 HALF = ".sheetflow.part"
 """Ends the name of every file of ours that may be half written; the name begins with a dot."""
@@ -44,6 +44,20 @@ def digest_file(path: Path) -> str:
         while chunk := os.read(descriptor, CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether something is there, as a mount's server has it and not the mount's memory.
+
+    Opened, not looked up: sshfs, for one, believes its list of a folder for 20 s.
+    """
+    try:
+        with open_regular(path):
+            return True
+    except FileNotFoundError:
+        return False
+    except SheetflowError:
+        return True
 
 
 def read_file(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sheetflow.custody.files import digest_file, open_regular, write_file
+from sheetflow.custody.files import digest_file, is_there, write_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import (
     Duplicate,
@@ -87,8 +87,8 @@ def claimed_sheet(folders: Folders, path: Path, *, lease_s: float = LEASE_S) -> 
     """
     sheet = Sheet(name=path.name, sha256=digest_file(path), path=path)
     with owned(folders, sheet.sha256, lease_s=lease_s):
-        with open_regular(path):  # moved meanwhile? A network mount asks its server only now
-            pass
+        if not is_there(path):
+            raise FileNotFoundError(path)
         yield sheet
         if load_entry(folders, sheet.sha256) is None:
             remove_claim(folders, sheet.sha256)  # finished: nothing of the sheet is left to own
@@ -226,10 +226,9 @@ def archive_sheet(
     check_lease(folders, sheet.sha256)
     entry = load_entry(folders, sheet.sha256) or adopt_staged(folders, sheet)
     entry = _moved_to_archive(folders, entry)
-    save_entry(
-        folders,
-        replace(entry, last_error=None).moved_on(State.ARCHIVED, flow_run_id=flow_run_id),
-    )
+    if entry.state is not State.ARCHIVED:  # else an earlier try came this far, and it is told once
+        entry = replace(entry, last_error=None).moved_on(State.ARCHIVED, flow_run_id=flow_run_id)
+        save_entry(folders, entry)
     target = folders.archive / (entry.archived_name or entry.name)
     logger.info("%s: archived as %s", sheet.label, shown_name(target.name))
     return target
