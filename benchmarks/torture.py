@@ -231,12 +231,12 @@ def _faults(
 
 
 def _hosts(
-    folder: Path, _uri: str, _api_url: str, options: argparse.Namespace
+    folder: Path, _uri: str, api_url: str, options: argparse.Namespace
 ) -> tuple[str, list[str]]:
     sheets, tables, problems = crowd(options.hosts), [], []
     for number, share in enumerate(SHARES):
         try:
-            outcome = two_hosts(folder / f"network{number}", sheets, share, _say)
+            outcome = two_hosts(folder / f"network{number}", api_url, sheets, share, _say)
         except Refused as refused:
             tables.append(f"{share}: not tried here: {refused}")
             continue

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.torturing.checker import Scene, check_now, check_settled
 from benchmarks.torturing.mongods import replica_set
-from benchmarks.torturing.network import STORAGE, Network, network
+from benchmarks.torturing.network import HARNESS, STORAGE, Network, network
+from benchmarks.torturing.proxy import BadLine
 from benchmarks.torturing.shares import by_sshfs, by_the_same_folder
 from benchmarks.torturing.sheets import TestSheet
 from benchmarks.torturing.stage import Stage
 from benchmarks.torturing.two import worked_on_twice
 from benchmarks.torturing.victims import Run, Victims
-from deployments.local_server import PrefectServer
 
 _HOSTS = ("north", "south")
-_PORT = 4200
 _PATIENCE_S = 3600.0
 SHARES = {
     "sshfs over the network, no common locks": by_sshfs,
@@ -41,12 +36,17 @@ class Outcome:
 
 
 def two_hosts(
-    folder: Path, sheets: Sequence[TestSheet], share: str, tell: Callable[[str], None]
+    folder: Path,
+    api_url: str,
+    sheets: Sequence[TestSheet],
+    share: str,
+    tell: Callable[[str], None],
 ) -> Outcome:
     """Let two hosts drain an inbox, pull the plug of one, boot it again, and check.
 
     Args:
         folder: For everything.
+        api_url: The Prefect server, on this machine; the hosts see it through a relay.
         sheets: What is dropped, good ones all.
         share: A key of `SHARES`.
         tell: Hears how it goes on.
@@ -60,8 +60,10 @@ def two_hosts(
     with (
         network(folder, _HOSTS) as wires,
         SHARES[share](wires, shared, mount) as command,
-        _servers(wires) as (uri, api_url),
+        replica_set(folder / "mongod", 1, address=STORAGE, within=wires.storage) as members,
+        BadLine(urlsplit(api_url).port or 0, address=HARNESS) as prefect,
     ):
+        uri, api_url = members[0].uri, f"http://{prefect.host}/api"
         stage = Stage(shared, None, uri, "torture_hosts", Victims(folder / "none", api_url))
         hosts = {name: _Host(wires, name, command, api_url) for name in _HOSTS}
         return _drain(stage, mount, hosts, sheets, tell)
@@ -159,42 +161,6 @@ def _finish(host: _Host, outcome: Outcome) -> Run:
         outcome.problems.append(f"a run on {host.name} ended {run.status}: {run.told}")
     outcome.problems += [f"FAILED on {host.name}: {item}" for item in failed]
     return run
-
-
-@contextlib.contextmanager
-def _servers(wires: Network) -> Iterator[tuple[str, str]]:
-    """Run MongoDB and Prefect on the storage host; yield their addresses."""
-    home = wires.folder / "prefect"
-    home.mkdir()
-    server = PrefectServer()
-    environment = {**server.environment(home, _PORT), "PREFECT_SERVER_API_HOST": STORAGE}
-    start = ["-m", "prefect", "server", "start", "--host", STORAGE, "--port", str(_PORT)]
-    api_url = f"http://{STORAGE}:{_PORT}/api"
-    with (
-        replica_set(
-            wires.folder / "mongod", 1, port=27017, address=STORAGE, within=wires.storage
-        ) as members,
-        (wires.folder / "prefect.log").open("w") as log,
-    ):
-        process = subprocess.Popen(
-            [*wires.storage, sys.executable, *start],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            deadline = time.monotonic() + server.start_timeout_s
-            while not server.ready(home, api_url):
-                if time.monotonic() > deadline or process.poll() is not None:
-                    told = (wires.folder / "prefect.log").read_text()[-300:]
-                    raise RuntimeError(f"the Prefect server of the storage host is away: {told}")
-                time.sleep(0.2)
-            yield members[0].uri, api_url
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _count(stage: Stage, *places: str) -> int:

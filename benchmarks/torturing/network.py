@@ -21,6 +21,9 @@ from benchmarks.torturing.disks import Refused
 STORAGE = "198.18.0.1"
 """The storage host's address, in a range that is kept for such experiments (RFC 2544)."""
 
+HARNESS = "198.18.1.2"
+"""Where the hosts see the harness."""
+
 _HOST_SCRIPT = """
 set -e
 hostname "$1"
@@ -75,9 +78,12 @@ def network(folder: Path, hosts: Sequence[str]) -> Iterator[Network]:
             _ip("netns", "add", space)
             _ip("-n", space, "link", "set", "lo", "up")
         _ip("-n", spaces[0], "address", "add", f"{STORAGE}/32", "dev", "lo")
+        _ip("netns", "exec", spaces[0], "sysctl", "-qw", "net.ipv4.ip_forward=1")
         _wire(spaces[0], 0, None, mark)
         for number, space in enumerate(spaces[1:], 1):
             _wire(spaces[0], number, space, mark)
+            _ip("route", "add", f"198.18.{number + 1}.0/24", "via", "198.18.1.1")
+            _ip("-n", space, "route", "add", "default", "via", f"198.18.{number + 1}.1")
         yield Network(folder, mark)
     finally:
         for space in spaces:
@@ -95,7 +101,8 @@ def _wire(storage: str, number: int, space: str | None, mark: str) -> None:
     _ip("-n", storage, "link", "set", there, "up")
     _ip(*at, "address", "add", f"198.18.{number + 1}.2/24", "dev", here)
     _ip(*at, "link", "set", here, "up")
-    _ip(*at, "route", "add", f"{STORAGE}/32", "via", f"198.18.{number + 1}.1")
+    if space is None:
+        _ip("route", "add", f"{STORAGE}/32", "via", f"198.18.{number + 1}.1")
 
 
 def _ip(*words: str) -> None:

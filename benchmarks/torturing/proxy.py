@@ -13,23 +13,25 @@ _CHUNK_BYTES = 4096
 
 @dataclass
 class BadLine:
-    """A proxy on 127.0.0.1.
+    """A proxy on 127.0.0.1, or on another address.
 
     Attributes:
         port: Of the server behind it.
         up_bytes: Cut each connection after so many bytes to the server; None for never.
         down_bytes: Likewise for bytes from the server.
         delay_s: How long each piece from the server is held up.
+        address: Where it listens.
     """
 
     port: int
     up_bytes: int | None = None
     down_bytes: int | None = None
     delay_s: float = 0.0
+    address: str = "127.0.0.1"
     _listener: socket.socket = field(init=False)
 
     def __enter__(self) -> BadLine:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((self.address, 0))
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -41,8 +43,13 @@ class BadLine:
 
     @property
     def uri(self) -> str:
-        """The address to give to the victim."""
-        return f"mongodb://127.0.0.1:{self._listener.getsockname()[1]}/?directConnection=true"
+        """The address to give to the victim, where a MongoDB is behind it."""
+        return f"mongodb://{self.host}/?directConnection=true"
+
+    @property
+    def host(self) -> str:
+        """Its address and port."""
+        return f"{self.address}:{self._listener.getsockname()[1]}"
 
     def _accept(self) -> None:
         while True:
