@@ -19,12 +19,13 @@ from flows.outcomes import Outcome, announce, expect, verdict
 from flows.progress import ProgressBar
 from flows.summary import show_summary
 from flows.telling import end_told, tell_of_sheets
+from sheetflow.custody.archive import half_archived
 from sheetflow.custody.folders import check_room, prepare_folders
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
 from sheetflow.custody.inbox import Inbox, Waiting, look_into_inbox, waiting_names
-from sheetflow.custody.moves import bring_in, half_archived, staged_files
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.reconciling import reconcile
+from sheetflow.custody.staging import bring_in, staged_files
 from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.settings import OnDoubt, Settings, load_settings

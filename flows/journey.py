@@ -12,12 +12,13 @@ from uuid import UUID
 from prefect import Task
 
 from flows.outcomes import Outcome
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import is_there
-from sheetflow.custody.journal import Entry, load_entry
+from sheetflow.custody.journal import Entry, load_entry, record_failure
 from sheetflow.custody.leases import LeaseLost
-from sheetflow.custody.moves import adopt_staged, claimed_sheet, record_failure, staged_twin
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.results import discard_result, load_result
+from sheetflow.custody.staging import adopt_staged, staged_twin
 from sheetflow.errors import (
     ConfigurationError,
     Failure,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sheetflow.custody.archive import archive_duplicate, archive_sheet, plan_duplicate
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Event, forget_sheet, load_entry, whoami
 from sheetflow.custody.leases import check_lease
-from sheetflow.custody.moves import archive_duplicate, archive_sheet, plan_duplicate
 from sheetflow.custody.names import shown_name
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State

@@ -14,8 +14,9 @@ from sheetflow.custody.folders import Folders
 from sheetflow.custody.inbox import waiting_names
 from sheetflow.custody.journal import Entry
 from sheetflow.custody.lookup import entries_by_staged_name
-from sheetflow.custody.moves import reason_file, staged_files
 from sheetflow.custody.names import is_ignored, portable_name
+from sheetflow.custody.quarantine import reason_file
+from sheetflow.custody.staging import staged_files
 from sheetflow.errors import Failure
 from sheetflow.sheets import State
 

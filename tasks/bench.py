@@ -7,7 +7,7 @@ import threading
 
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry
-from sheetflow.custody.moves import staged_files
+from sheetflow.custody.staging import staged_files
 from sheetflow.errors import SheetflowError
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.settings import Settings

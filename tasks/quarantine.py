@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from sheetflow.custody.journal import load_entry
-from sheetflow.custody.moves import quarantine_sheet
+from sheetflow.custody.quarantine import quarantine_sheet
 from sheetflow.errors import SheetRejected
 from sheetflow.sheets import Sheet
 from tasks.bench import Bench

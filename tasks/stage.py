@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from sheetflow.custody.inbox import done_marker
 from sheetflow.custody.journal import load_entry
-from sheetflow.custody.moves import stage_sheet
+from sheetflow.custody.staging import stage_sheet
 from sheetflow.sheets import Sheet
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient

@@ -62,8 +62,8 @@ def ingest_one(file: Path, *, on_doubt: str | None, as_json: bool, verbose: bool
     """
     settings = _settings(on_doubt)
     from sheetflow.custody.folders import prepare_folders
-    from sheetflow.custody.moves import bring_in
     from sheetflow.custody.names import portable_name
+    from sheetflow.custody.staging import bring_in
 
     prepare_folders(settings.folders)
     path = bring_in(settings.folders, file)

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced import drop_forced, kept_products, load_forced
 from sheetflow.custody.forced_steps import tell_forced
 from sheetflow.custody.journal import Entry, Event, forget_sheet, load_entry, now_iso, whoami
 from sheetflow.custody.leases import owned
-from sheetflow.custody.moves import claimed_sheet
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.returning import return_to_staging
 from sheetflow.errors import CustodyError

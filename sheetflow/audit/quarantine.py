@@ -11,12 +11,12 @@ from pathlib import Path
 from sheetflow.audit.leftovers import is_old
 from sheetflow.audit.report import Problem, Report
 from sheetflow.audit.sampling import Sample
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_file, write_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import load_entry, now_iso
-from sheetflow.custody.lookup import quarantined_files, read_reason
-from sheetflow.custody.moves import claimed_sheet, reason_file
 from sheetflow.custody.names import portable_name
+from sheetflow.custody.quarantine import quarantined_files, read_reason, reason_file
 from sheetflow.errors import CustodyError, FolderUnavailable
 
 

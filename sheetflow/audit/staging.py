@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from sheetflow.audit.report import Problem, Report
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced import load_forced
 from sheetflow.custody.journal import Entry, entries, load_entry, save_entry
 from sheetflow.custody.lookup import entries_by_staged_name
-from sheetflow.custody.moves import claimed_sheet, staged_files
+from sheetflow.custody.staging import staged_files
 from sheetflow.errors import CustodyError, FolderUnavailable
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sheetflow.custody.archive import release_sheet
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced import (
     ForcedRecord,
@@ -19,7 +21,6 @@ from sheetflow.custody.forced import (
     take_products_back,
 )
 from sheetflow.custody.journal import load_entry
-from sheetflow.custody.moves import claimed_sheet, release_sheet
 from sheetflow.custody.names import portable_name, shown_name
 from sheetflow.custody.returning import return_to_staging
 from sheetflow.errors import SheetflowError

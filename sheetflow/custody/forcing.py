@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced import (
@@ -22,7 +23,6 @@ from sheetflow.custody.forced import (
 from sheetflow.custody.forced_steps import Forced, carry_out, take_back
 from sheetflow.custody.journal import Entry, load_entry, now_iso, save_entry, whoami
 from sheetflow.custody.lookup import Found, choose, listed, staged_sheets
-from sheetflow.custody.moves import claimed_sheet
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.releases import ForcedRelease, Standing
 from sheetflow.custody.results import load_result

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import logging
 import shutil
 import socket
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from typing import Any
 from sheetflow.custody.files import translated_errors, write_file
 from sheetflow.custody.folders import Folders
 from sheetflow.errors import Failure
-from sheetflow.sheets import Counts, State
+from sheetflow.sheets import Counts, Sheet, State
+
+logger = logging.getLogger(__name__)
 
 GONE = ".gone"
 """Ends the name of a work folder that is being removed."""
@@ -146,6 +149,21 @@ def save_entry(folders: Folders, entry: Entry) -> None:
     with translated_errors(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_file(folder / _ENTRY, json.dumps(asdict(entry), indent=1).encode())
+
+
+def record_failure(
+    folders: Folders,
+    sheet: Sheet,
+    error: str,
+    *,
+    failure: Failure | None = None,
+    flow_run_id: str | None = None,
+) -> None:
+    """Write a failed attempt into the journal; the sheet stays where it is."""
+    entry = load_entry(folders, sheet.sha256)
+    if entry is not None:
+        save_entry(folders, entry.failed(error, failure=failure, flow_run_id=flow_run_id))
+    logger.error("%s: failed: %s", sheet.label, error)
 
 
 def forget_sheet(folders: Folders, sha256: str) -> None:

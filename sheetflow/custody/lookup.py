@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, entries
-from sheetflow.custody.moves import reason_file, staged_files
-from sheetflow.custody.names import is_ignored, portable_name, shown_name
+from sheetflow.custody.names import portable_name, shown_name
+from sheetflow.custody.quarantine import quarantined_files, read_reason
+from sheetflow.custody.staging import staged_files
 from sheetflow.errors import UsageError
 from sheetflow.sheets import State
 
@@ -84,27 +83,6 @@ def quarantined_sheets(folders: Folders) -> list[Found]:
     return [_quarantined(path, known) for path in sorted(quarantined_files(folders))]
 
 
-def quarantined_files(folders: Folders) -> Iterator[Path]:
-    """Yield the files in quarantine, their reason files left out."""
-    with os.scandir(folders.quarantine) as found:
-        for item in found:
-            path = folders.quarantine / item.name
-            plain = item.is_file(follow_symlinks=False) and not is_ignored(item.name)
-            if plain and not _is_reason(path):
-                yield path
-
-
-def read_reason(quarantined: Path) -> dict[str, str]:
-    """Return what the reason file of a quarantined sheet says, empty if nothing that we wrote."""
-    try:
-        value = json.loads(reason_file(quarantined).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(value, dict):
-        return {}
-    return {key: text for key, text in value.items() if isinstance(text, str)}
-
-
 def choose(wanted: str, candidates: Sequence[Found], *, meaning: str) -> Found:
     """Return the one candidate that `wanted` means.
 
@@ -154,19 +132,3 @@ def _quarantined(path: Path, known: dict[str, Entry]) -> Found:
     entry = known.get(sha256 or "")
     names = [entry.name if entry else None, reason.get("name"), path.name]
     return Found(path, State.REJECTED, sha256, tuple(name for name in names if name), entry)
-
-
-def _is_reason(path: Path) -> bool:
-    if path.suffix != ".json" or os.path.lexists(reason_file(path)):
-        return False
-    # A sheet may be called x.json itself: it is a reason only of a file that lies beside it, or of
-    # one that has just left.
-    return os.path.lexists(path.with_suffix("")) or "sha256" in _json_keys(path)
-
-
-def _json_keys(path: Path) -> set[str]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return set()
-    return set(value) if isinstance(value, dict) else set()

@@ -28,8 +28,8 @@ from sheetflow.custody.journal import (
 )
 from sheetflow.custody.lease_files import LEASE_S
 from sheetflow.custody.leases import owned, remove_claim
-from sheetflow.custody.moves import reason_file
 from sheetflow.custody.names import shown_name
+from sheetflow.custody.quarantine import reason_file
 from sheetflow.custody.transfers import move_file
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.sheets import State

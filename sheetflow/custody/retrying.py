@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, load_entry, save_entry, whoami
 from sheetflow.custody.lookup import Found, choose, quarantined_sheets, staged_sheets
-from sheetflow.custody.moves import claimed_sheet
 from sheetflow.custody.names import portable_name, shown_name
 from sheetflow.custody.results import discard_result
 from sheetflow.custody.returning import return_to_inbox

@@ -14,8 +14,8 @@ from pathlib import Path, PurePath
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, Origin, save_entry
 from sheetflow.custody.leases import check_lease
-from sheetflow.custody.moves import reason_file
 from sheetflow.custody.names import is_ignored, shown_name
+from sheetflow.custody.quarantine import reason_file
 from sheetflow.custody.transfers import free_name, move_file
 from sheetflow.sheets import Sheet, State
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sheetflow.audit.report import Problem
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.lookup import quarantined_files, read_reason
 from sheetflow.custody.names import shown_name
+from sheetflow.custody.quarantine import quarantined_files, read_reason
 from sheetflow.errors import Failure
 from sheetflow.sheets import State
 from sheetflow.status import StagedStatus, staged_statuses, waiting_ages_s

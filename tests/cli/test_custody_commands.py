@@ -6,7 +6,9 @@ import pytest
 
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.moves import adopt_staged, quarantine_sheet, record_failure, stage_sheet
+from sheetflow.custody.journal import record_failure
+from sheetflow.custody.quarantine import quarantine_sheet
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.errors import UnreadableImage
 from sheetflow.sheets import Sheet
 

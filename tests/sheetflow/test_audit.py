@@ -17,17 +17,13 @@ from sheetflow.archiving import archive_twin, close_sheet
 from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.run import audit
 from sheetflow.audit.sampling import Sample
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.forcing import force_archive, sheet_to_force, sheet_to_undo, undo_force
 from sheetflow.custody.journal import forget_sheet, load_entry, save_entry, work_folder
-from sheetflow.custody.moves import (
-    adopt_staged,
-    claimed_sheet,
-    quarantine_sheet,
-    reason_file,
-    stage_sheet,
-)
+from sheetflow.custody.quarantine import quarantine_sheet, reason_file
 from sheetflow.custody.results import save_result
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.errors import UnreadableImage, UsageError
 from sheetflow.reading import Pair, SheetReading
 from sheetflow.sheets import Sheet, State

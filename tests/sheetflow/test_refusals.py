@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from sheetflow.custody import journal
-from sheetflow.custody import moves as custody
+from sheetflow.custody import journal, staging
+from sheetflow.custody.archive import archive_duplicate, plan_duplicate
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import forget_sheet, load_entry, save_entry
 from sheetflow.custody.leases import remove_claim
-from sheetflow.custody.moves import archive_duplicate, claimed_sheet, plan_duplicate, stage_sheet
+from sheetflow.custody.staging import stage_sheet
 from sheetflow.custody.transfers import move_file
 from sheetflow.errors import CustodyError, FolderUnavailable
 from sheetflow.sheets import State
-from tests.sheetflow.custody.test_moves import sheet_at
+from tests.sheetflow.custody.test_staging import sheet_at
 
 
 def full(*_arguments: object, **_options: object) -> None:
@@ -37,7 +38,7 @@ def test_staging_whose_journal_was_refused_behind_the_move_is_finished(
             raise FolderUnavailable("the disk is full", cure="Free some disk space")
         save_entry(folders, entry)
 
-    monkeypatch.setattr(custody, "save_entry", refused_later)
+    monkeypatch.setattr(staging, "save_entry", refused_later)
     with pytest.raises(FolderUnavailable):
         stage_sheet(folders, sheet)
     assert stage_sheet(folders, sheet).path == folders.staging / "mugs.png"

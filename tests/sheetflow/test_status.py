@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from sheetflow.custody.files import digest_bytes
-from sheetflow.custody.moves import adopt_staged, record_failure, stage_sheet
+from sheetflow.custody.journal import record_failure
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.sheets import Sheet
 from sheetflow.status import system_status
 

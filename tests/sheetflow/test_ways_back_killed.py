@@ -20,10 +20,11 @@ from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
 from sheetflow.custody.forcing import force_archive, sheet_to_force, sheet_to_undo, undo_force
 from sheetflow.custody.journal import load_entry
-from sheetflow.custody.moves import adopt_staged, quarantine_sheet, stage_sheet
+from sheetflow.custody.quarantine import quarantine_sheet
 from sheetflow.custody.reconciling import reconcile
 from sheetflow.custody.results import load_result, save_result
 from sheetflow.custody.retrying import retry_sheet, select_for_retry
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.errors import UnreadableImage
 from sheetflow.reading import Pair, SheetReading
 from sheetflow.sheets import Sheet, State

@@ -7,23 +7,17 @@ from dataclasses import replace
 import pytest
 
 from sheetflow.custody import forced_steps
-from sheetflow.custody import moves as custody
+from sheetflow.custody.archive import archive_sheet, half_archived, release_sheet
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.forced import Phase, forced_folder, kept_products, load_forced
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
 from sheetflow.custody.forcing import force_archive, sheet_to_force, sheet_to_undo, undo_force
-from sheetflow.custody.journal import load_entry, save_entry, work_folder
+from sheetflow.custody.journal import load_entry, record_failure, save_entry, work_folder
 from sheetflow.custody.lives import digests_meant, lives_of
-from sheetflow.custody.moves import (
-    adopt_staged,
-    archive_sheet,
-    half_archived,
-    record_failure,
-    release_sheet,
-    stage_sheet,
-)
 from sheetflow.custody.releases import ForcedRelease, Standing
 from sheetflow.custody.results import load_result, save_result
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.errors import CustodyError, SheetBusy, StoreUnavailable, UsageError
 from sheetflow.reading import Pair, SheetReading
 from sheetflow.sheets import Sheet, State
@@ -174,7 +168,7 @@ def test_a_receipt_is_no_order_and_an_order_no_receipt(folders, staged) -> None:
 
 
 def test_a_sheet_that_a_run_works_on_is_not_forced(folders, staged) -> None:
-    with custody.claimed_sheet(folders, staged.path), pytest.raises(SheetBusy):
+    with claimed_sheet(folders, staged.path), pytest.raises(SheetBusy):
         forced(folders)
     assert staged.path.exists()
 

@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from sheetflow.custody import lease_files, leases
+from sheetflow.custody.archive import archive_sheet
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import load_entry
 from sheetflow.custody.leases import LeaseLost, check_lease, owned
-from sheetflow.custody.moves import archive_sheet, claimed_sheet, stage_sheet
+from sheetflow.custody.staging import stage_sheet
 from sheetflow.errors import SheetBusy
 from sheetflow.sheets import Sheet
 
@@ -202,7 +204,7 @@ def test_a_worker_that_lost_its_lease_moves_nothing(folders: Folders, drop, monk
 
 
 def test_the_fence_stands_inside_archive(folders: Folders, drop, monkeypatch) -> None:
-    from tests.sheetflow.custody.test_moves import receipt_for
+    from tests.sheetflow.custody.test_archive import receipt_for
 
     staged = stage_sheet(folders, Sheet("mugs.png", SHA, drop("mugs.png", b"one")))
     with claimed_sheet(folders, staged.path) as sheet:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from sheetflow.custody.files import digest_bytes
-from sheetflow.custody.journal import Event, forget_sheet, load_entry
+from sheetflow.custody.journal import Event, forget_sheet, load_entry, record_failure
 from sheetflow.custody.lives import digests_meant, lives_of
-from sheetflow.custody.moves import adopt_staged, record_failure, stage_sheet
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import open_store
 from sheetflow.store.ledger import write_duplicate, write_entry

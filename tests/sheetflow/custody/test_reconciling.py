@@ -9,23 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from sheetflow.custody.archive import archive_duplicate, archive_sheet, plan_duplicate
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import load_entry, save_entry, work_folder
-from sheetflow.custody.moves import (
-    adopt_staged,
-    archive_duplicate,
-    archive_sheet,
-    claimed_sheet,
-    plan_duplicate,
-    quarantine_sheet,
-    stage_sheet,
-    staged_twin,
-)
+from sheetflow.custody.quarantine import quarantine_sheet
 from sheetflow.custody.reconciling import reconcile
+from sheetflow.custody.staging import adopt_staged, stage_sheet, staged_twin
 from sheetflow.errors import UnreadableImage
 from sheetflow.sheets import Sheet, State
-from tests.sheetflow.custody.test_moves import receipt_for, sheet_at
+from tests.sheetflow.custody.test_archive import receipt_for
+from tests.sheetflow.custody.test_staging import sheet_at
 
 SHA = digest_bytes(b"one")
 

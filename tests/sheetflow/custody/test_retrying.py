@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.journal import forget_sheet, load_entry, save_entry, work_folder
-from sheetflow.custody.moves import (
-    adopt_staged,
-    claimed_sheet,
-    quarantine_sheet,
-    reason_file,
+from sheetflow.custody.journal import (
+    forget_sheet,
+    load_entry,
     record_failure,
-    stage_sheet,
+    save_entry,
+    work_folder,
 )
+from sheetflow.custody.quarantine import quarantine_sheet, reason_file
 from sheetflow.custody.retrying import retry_sheet, select_for_retry
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.errors import SheetBusy, UnreadableImage, UsageError
 from sheetflow.sheets import Sheet, State
 from sheetflow.status import system_status

@@ -8,8 +8,8 @@ import pytest
 
 from sheetflow.audit.report import Problem
 from sheetflow.custody.files import digest_bytes
-from sheetflow.custody.journal import load_entry, save_entry
-from sheetflow.custody.moves import adopt_staged, record_failure, stage_sheet
+from sheetflow.custody.journal import load_entry, record_failure, save_entry
+from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.errors import Failure, StoreUnavailable, WorkerFailed
 from sheetflow.sheets import Sheet, State
 from sheetflow.telling.notices import Told
