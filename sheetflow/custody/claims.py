@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sheetflow.custody.files import digest_file, is_there
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.journal import load_entry
+from sheetflow.custody.journal import load_entry, save_entry
 from sheetflow.custody.lease_files import LEASE_S
-from sheetflow.custody.leases import owned, remove_claim
+from sheetflow.custody.leases import Lease, owned, remove_claim
 from sheetflow.sheets import Sheet
 
 
@@ -32,9 +32,21 @@ def claimed_sheet(folders: Folders, path: Path, *, lease_s: float = LEASE_S) -> 
         CustodyError: It is not a regular file.
     """
     sheet = Sheet(name=path.name, sha256=digest_file(path), path=path)
-    with owned(folders, sheet.sha256, lease_s=lease_s):
+    with owned(folders, sheet.sha256, lease_s=lease_s) as lease:
         if not is_there(path):
             raise FileNotFoundError(path)
+        note_take_over(folders, sheet.sha256, lease)
         yield sheet
         if load_entry(folders, sheet.sha256) is None:
             remove_claim(folders, sheet.sha256)  # finished: nothing of the sheet is left to own
+
+
+def note_take_over(folders: Folders, sha256: str, lease: Lease) -> None:
+    """Put into a sheet's history that its owner before us was killed or fell silent.
+
+    Whoever was killed could not write so itself.
+    """
+    dead, entry = lease.taken_from, load_entry(folders, sha256)
+    if dead is not None and entry is not None:
+        note = f"from {dead.host}, process {dead.pid}, which has ended or fallen silent"
+        save_entry(folders, entry.told("taken over", note))

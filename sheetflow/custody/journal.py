@@ -61,7 +61,7 @@ class Event:
     """One line of a sheet's history.
 
     Attributes:
-        state: The state that it came into, or `failed`.
+        state: The state that it came into, `failed`, or `taken over`.
         at: When, UTC, ISO 8601.
         by: Who: account and machine.
         flow_run_id: The Prefect run, if it was one.
@@ -131,6 +131,11 @@ class Entry:
         """Return the entry after a failed attempt: the place stays, the error is known."""
         event = Event(str(State.FAILED), now_iso(), whoami(), flow_run_id, error)
         return replace(self, last_error=error, failure=failure, history=(*self.history, event))
+
+    def told(self, what: str, note: str) -> Entry:
+        """Return the entry with something in its history that changes neither place nor state."""
+        event = Event(what, now_iso(), whoami(), None, note)
+        return replace(self, history=(*self.history, event))
 
 
 def work_folder(folders: Folders, sha256: str) -> Path:

@@ -121,7 +121,7 @@ def token_at(path: Path) -> str | None:
     return found.owner.token if found is not None and found.owner is not None else None
 
 
-def take_lease(path: Path, lease_s: float, *, locked: bool) -> tuple[Owner, int]:
+def take_lease(path: Path, lease_s: float, *, locked: bool) -> tuple[Owner, int, Owner | None]:
     """Put a lease of ours in place, if there is none or the one there has ended.
 
     Args:
@@ -130,7 +130,8 @@ def take_lease(path: Path, lease_s: float, *, locked: bool) -> tuple[Owner, int]
         locked: Whether we hold the claim's lock, in the kernel's word.
 
     Returns:
-        The owner that we are now, and the open file.
+        The owner that we are now, the open file, and the owner whose lease it was, if it was
+        taken over from one that did not give it back.
 
     Raises:
         SheetBusy: The lease there lives, or another was quicker.
@@ -140,13 +141,13 @@ def take_lease(path: Path, lease_s: float, *, locked: bool) -> tuple[Owner, int]
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, json.dumps(asdict(owner)).encode())
-        _put_in_place(part, path, descriptor, owner, locked=locked)
+        before = _put_in_place(part, path, descriptor, owner, locked=locked)
     finally:
         # Closed first: a network mount keeps what is removed while open under a name of its own,
         # and a machine that dies then leaves it there.
         os.close(descriptor)
         part.unlink(missing_ok=True)
-    return owner, _opened(path, owner)
+    return owner, _opened(path, owner), before
 
 
 def _opened(path: Path, owner: Owner) -> int:
@@ -161,11 +162,12 @@ def _opened(path: Path, owner: Owner) -> int:
     return descriptor
 
 
-def _put_in_place(part: Path, path: Path, ours: int, owner: Owner, *, locked: bool) -> None:
+def _put_in_place(part: Path, path: Path, ours: int, owner: Owner, *, locked: bool) -> Owner | None:
+    before = None
     for _ in range(_TRIES):
         if _appears(part, path):
-            return
-        _clear_the_way(path, ours, owner, locked=locked)
+            return before
+        before = _clear_the_way(path, ours, owner, locked=locked)
     raise busy()
 
 
@@ -183,11 +185,11 @@ def _appears(part: Path, path: Path) -> bool:
     return True
 
 
-def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> None:
-    """Move a lease aside that has run out, or whose owner on this machine is dead."""
+def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> Owner | None:
+    """Move a lease aside that has run out, or whose owner on this machine is dead; return that."""
     found = _read(path)
     if found is None:
-        return  # given back just now
+        return None  # given back just now
     theirs = found.owner
     freshen(ours)  # its time is set by the same server, now
     age_s = os.fstat(ours).st_mtime - found.mtime_s
@@ -197,7 +199,7 @@ def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> None
     try:
         path.rename(aside)
     except FileNotFoundError:
-        return  # another was quicker
+        return None  # another was quicker
     moved = _read(aside)
     if moved is not None and moved.identity != found.identity:
         # Between our look and our grip another had taken over: that lease lives, so it goes back.
@@ -214,6 +216,7 @@ def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> None
             theirs.pid,
             path.stem[:8],
         )
+    return theirs
 
 
 @dataclass(frozen=True)

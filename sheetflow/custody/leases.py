@@ -44,12 +44,22 @@ class LeaseLost(CustodyError):
 
 @dataclass
 class Lease:
-    """A lease that this process holds; `check` tells whether it still does."""
+    """A lease that this process holds; `check` tells whether it still does.
+
+    Attributes:
+        path: Its file.
+        owner: We.
+        descriptor: The open file.
+        renewed_at_s: When, by our own clock.
+        taken_from: The owner before us, if that was killed or fell silent.
+        lost: Whether it is no longer ours.
+    """
 
     path: Path
     owner: Owner
     descriptor: int
     renewed_at_s: float
+    taken_from: Owner | None = None
     lost: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -164,8 +174,8 @@ def owned(folders: Folders, sha256: str, *, lease_s: float = LEASE_S) -> Iterato
     try:
         path, before_s = folders.claims / f"{sha256}.lease", _clock_s()
         with translated_errors(path):
-            owner, descriptor = take_lease(path, lease_s, locked=locked)
-        lease = Lease(path, owner, descriptor, before_s)
+            owner, descriptor, dead = take_lease(path, lease_s, locked=locked)
+        lease = Lease(path, owner, descriptor, before_s, taken_from=dead)
         _heart.add(lease)
         try:
             yield lease

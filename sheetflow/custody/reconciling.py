@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sheetflow.custody.claims import note_take_over
 from sheetflow.custody.files import HALF, digest_file, translated_errors
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import (
@@ -115,10 +116,11 @@ def _ours(folders: Folders, sha256: str | None, lease_s: float) -> Iterator[bool
         return
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(owned(folders, sha256, lease_s=lease_s))
+            lease = stack.enter_context(owned(folders, sha256, lease_s=lease_s))
         except SheetBusy:
             yield False
             return
+        note_take_over(folders, sha256, lease)
         yield True
         if not work_folder(folders, sha256).exists():
             remove_claim(folders, sha256)
