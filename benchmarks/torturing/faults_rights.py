@@ -42,6 +42,11 @@ def all_of(play: Playground) -> None:
     """Forbid a run one thing after the other, before it starts and in its midst."""
     _forbidden_from_the_start(play)
     _forbidden_in_the_midst(play)
+    sheets_of_another_account(play)
+
+
+def sheets_of_another_account(play: Playground) -> None:
+    """Let a sheet belong to another account: unreadable, readable, and not to be removed."""
     _unreadable_sheet(play)
     _foreign_sheet(play, sticky=False)
     _foreign_sheet(play, sticky=True)

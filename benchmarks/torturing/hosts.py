@@ -41,6 +41,8 @@ def two_hosts(
     sheets: Sequence[TestSheet],
     share: str,
     tell: Callable[[str], None],
+    *,
+    lease_s: float = 60,
 ) -> Outcome:
     """Let two hosts drain an inbox, pull the plug of one, boot it again, and check.
 
@@ -50,6 +52,7 @@ def two_hosts(
         sheets: What is dropped, good ones all.
         share: A key of `SHARES`.
         tell: Hears how it goes on.
+        lease_s: How long the others wait for a host that has fallen silent.
 
     Raises:
         Refused: This machine does not let us make such hosts or such a share.
@@ -66,20 +69,24 @@ def two_hosts(
         uri, api_url = members[0].uri, f"http://{prefect.host}/api"
         stage = Stage(shared, None, uri, "torture_hosts", Victims(folder / "none", api_url))
         hosts = {name: _Host(wires, name, command, api_url) for name in _HOSTS}
-        return _drain(stage, mount, hosts, sheets, tell)
+        settings = {
+            **stage.environment,
+            "SHEETFLOW_ROOT": str(mount),
+            "SHEETFLOW_MONGODB_TIMEOUT_S": "30",
+            "SHEETFLOW_LEASE_S": str(lease_s),
+        }
+        return _drain(stage, settings, hosts, sheets, tell)
 
 
 def _drain(
     stage: Stage,
-    mount: Path,
+    settings: dict[str, str],
     hosts: dict[str, _Host],
     sheets: Sequence[TestSheet],
     tell: Callable[[str], None],
 ) -> Outcome:
     for sheet in sheets:
         stage.drop(sheet)
-    settings = {**stage.environment, "SHEETFLOW_ROOT": str(mount)}
-    settings["SHEETFLOW_MONGODB_TIMEOUT_S"] = "30"
     outcome = Outcome()
     started = time.monotonic()
     north, south = hosts.values()

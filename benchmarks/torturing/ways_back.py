@@ -165,9 +165,11 @@ WAYS: dict[str, Callable[[Stage, Cast, random.Random], Order]] = {
 }
 
 
-def play_way_back(stage: Stage, players: Cast, dice: random.Random, tally: Tally) -> None:
+def play_way_back(
+    stage: Stage, players: Cast, dice: random.Random, tally: Tally, name: str | None = None
+) -> None:
     """Play one round: a state, a command that is killed at doors drawn by lot, the checks."""
-    name = dice.choice(list(WAYS))
+    name = name or dice.choice(list(WAYS))
     way = Way.drawn(dice, workers_share=0)
     stage.clear(apart=way.apart)
     order = WAYS[name](stage, players, dice)

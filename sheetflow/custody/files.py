@@ -101,7 +101,8 @@ def write_file(path: Path, data: bytes, *, mark: str = "") -> None:
     temporary = path.with_name(f".{whose}.{os.getpid()}.{threading.get_ident()}{HALF}")
     with translated_errors(path):
         try:
-            with temporary.open("wb") as file:
+            # A link of that name, in a folder that others may write to, is not followed.
+            with open(temporary, "wb", opener=_open_no_link) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -123,6 +124,16 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _open_no_link(name: str, flags: int) -> int:
+    try:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        Path(name).unlink()
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 @contextlib.contextmanager

@@ -106,6 +106,16 @@ def test_a_file_over_the_size_limit(rejected, environment, drawn) -> None:
     assert "larger than" in rejected("big.png", bytes(400_000))
 
 
+def test_more_codes_than_the_limit(rejected, environment, drawn) -> None:
+    environment(max_symbols=4)
+    assert "bears 6 codes" in rejected("many.png", drawn(2, rows=3)[0])
+
+
+def test_more_pixels_than_the_limit(rejected, environment, drawn) -> None:
+    environment(max_pixels=2_100_000)
+    assert "more than the limit of 2100000" in rejected("big.png", drawn(2, page="A4")[0])
+
+
 def test_a_folder_named_like_a_sheet(run, folders: Folders, good: bytes) -> None:
     (folders.inbox / "x.png").mkdir()
     (folders.inbox / "x.png" / "inside.png").write_bytes(b"mine")

@@ -1,4 +1,4 @@
-"""A sheet's whole life, through every turn that it can take, as `sheetflow status NAME` tells it."""
+"""A sheet's whole life, through every turn that it can take, as `status NAME` tells it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_failed_forced_undone_retried_killed_taken_over_stored_and_dropped_again
         "archived",
         "processed",
         "staged",
-        "taken over",
         "processed",
+        "taken over",
         "uploaded",
         "archived",
         "archived",

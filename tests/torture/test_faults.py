@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
 
+from benchmarks.torturing import faults_rights
 from benchmarks.torturing.disks import Refused, small_disk
 from benchmarks.torturing.doors import Harm
 from benchmarks.torturing.faults import ANY, Playground
@@ -67,3 +69,23 @@ def test_a_disk_with_little_room(play: Playground, tmp_path: Path) -> None:
         pytest.skip(f"no mount here: {refused}")
     finally:
         stage.root, stage.scene.state = root, state
+
+
+@pytest.fixture
+def without_rights(mongod_uri: str, prefect_server: str) -> Iterator[Playground]:
+    """A stage whose runs have an account without rights; not below a folder of root's alone."""
+    with TemporaryDirectory(prefix="rights-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        try:
+            faults_rights.check_account(folder)
+        except Refused as refused:
+            pytest.skip(f"NOT TRIED, rights withheld for real: {refused}")
+        nobody = faults_rights.NOBODY
+        with stage(folder, mongod_uri, prefect_server, name="rights", account=nobody) as set_up:
+            yield Playground(set_up, cast())
+
+
+def test_sheets_of_another_account(without_rights: Playground) -> None:
+    faults_rights.sheets_of_another_account(without_rights)
+    assert [trial.violations for trial in without_rights.trials] == [[], [], []]

@@ -17,6 +17,7 @@ from benchmarks.torturing.kills import finish_round, play_round
 from benchmarks.torturing.scenes import Cast, cast, learn
 from benchmarks.torturing.stage import Stage, stage
 from benchmarks.torturing.tally import Tally
+from benchmarks.torturing.ways_back import WAYS, play_way_back
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +67,16 @@ def test_runs_killed_at_doors_drawn_by_lot_keep_every_promise(
     while tally.kills < 5:
         play_round(torture, players, dice, tally, workers_share=0)
     assert tally.violations == []
+
+
+def test_ways_back_killed_at_doors_drawn_by_lot_keep_every_promise(
+    torture: Stage, players: Cast
+) -> None:
+    tally, dice = Tally(), random.Random(3)
+    for name in WAYS:
+        play_way_back(torture, players, dice, tally, name)
+    assert tally.violations == []
+    assert tally.kills >= len(WAYS)
 
 
 def test_the_checker_sees_what_is_wrong(torture: Stage, players: Cast) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from benchmarks.torturing.disks import Refused
+from benchmarks.torturing.hosts import SHARES, two_hosts
 from benchmarks.torturing.scenes import cast
 from benchmarks.torturing.stage import stage
 from benchmarks.torturing.two import second_machine, two_machines
@@ -20,3 +24,17 @@ def test_two_machines_share_the_work_and_no_sheet_though_one_is_killed(
         for kill_after_s in (None, 0.7):
             problems, _ = two_machines(first, second, sheets, kill_after_s=kill_after_s)
             assert problems == []
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_two_hosts_on_a_network_share_a_folder_and_one_loses_its_power(
+    tmp_path: Path, prefect_server: str, share: str
+) -> None:
+    told: list[str] = []
+    try:
+        outcome = two_hosts(
+            tmp_path / "net", prefect_server, cast().plain[:4], share, told.append, lease_s=5
+        )
+    except Refused as refused:
+        pytest.skip(f"NOT TRIED, two hosts sharing {share}: {refused}")
+    assert outcome.problems == [], told

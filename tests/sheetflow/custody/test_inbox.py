@@ -53,7 +53,7 @@ def test_what_is_no_file_is_left_with_its_cure(folders, drop, tmp_path: Path) ->
 
 
 def test_temporary_names_are_not_seen_at_all(folders, drop) -> None:
-    for name in (".hidden.png", "scan.png.part", "scan.tmp"):
+    for name in (".hidden.png", ".syncthing.a.png.tmp", "scan.png.part", "scan.tmp", "a.png~"):
         drop(name, b"x")
     inbox = look_into_inbox(folders, settle_s=0)
     assert (inbox.ready, inbox.left) == ((), ())

@@ -18,7 +18,17 @@ from sheetflow.custody.names import (
 
 @pytest.mark.parametrize(
     "name",
-    [".DS_Store", "scan.jpg.part", "~lock.png", "scan.png~", "a.TMP", "x.crdownload", "Thumbs.db"],
+    [
+        *(
+            ".DS_Store",
+            "._scan.jpg",
+            ".syncthing.scan.jpg.tmp",
+            ".scan.jpg.sb-1a2b",
+            ".~lock.a.png#",
+        ),
+        *("scan.jpg.part", "scan.partial", "scan.filepart", "x.crdownload", "scan.jpg.download"),
+        *("~lock.png", "~$scan.tif", "scan.png~", "a.TMP", "a.temp", "Thumbs.db", "desktop.ini"),
+    ],
 )
 def test_names_of_files_that_are_no_sheets_yet_are_ignored(name: str) -> None:
     assert is_ignored(name)
