@@ -21,10 +21,8 @@ from benchmarks.torturing.victims import Run, Victims
 
 _HOSTS = ("north", "south")
 _PATIENCE_S = 3600.0
-SHARES = {
-    "sshfs over the network, no common locks": by_sshfs,
-    "one local folder, common locks": by_the_same_folder,
-}
+LOCAL = "one local folder, common locks"
+SHARES = {"sshfs over the network, no common locks": by_sshfs, LOCAL: by_the_same_folder}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.torturing.disks import Refused
-from benchmarks.torturing.hosts import SHARES, two_hosts
+from benchmarks.torturing.hosts import LOCAL, two_hosts
 from benchmarks.torturing.scenes import cast
 from benchmarks.torturing.stage import stage
 from benchmarks.torturing.two import second_machine, two_machines
@@ -26,15 +26,16 @@ def test_two_machines_share_the_work_and_no_sheet_though_one_is_killed(
             assert problems == []
 
 
-@pytest.mark.parametrize("share", SHARES)
 def test_two_hosts_on_a_network_share_a_folder_and_one_loses_its_power(
-    tmp_path: Path, prefect_server: str, share: str
+    tmp_path: Path, prefect_server: str
 ) -> None:
+    # The mount over sshfs is for the long form: it remembers times for 20 s, and a lease has to be
+    # longer than that.
     told: list[str] = []
     try:
         outcome = two_hosts(
-            tmp_path / "net", prefect_server, cast().plain[:4], share, told.append, lease_s=5
+            tmp_path / "net", prefect_server, cast().plain[:4], LOCAL, told.append, lease_s=5
         )
     except Refused as refused:
-        pytest.skip(f"NOT TRIED, two hosts sharing {share}: {refused}")
+        pytest.skip(f"NOT TRIED, two hosts on a network: {refused}")
     assert outcome.problems == [], told
