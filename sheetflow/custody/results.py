@@ -15,25 +15,35 @@ from pathlib import Path
 from sheetflow import __version__
 from sheetflow.custody.files import sync_folder, translated_errors
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.journal import work_folder
+from sheetflow.custody.journal import load_entry, work_folder
 from sheetflow.reading import SheetReading
+from sheetflow.review.decisions import Review
 from sheetflow.sheets import CropFile, ProcessedSheet, Sheet
 from sheetflow.vision.crops import Crop
 
+_RESULT = "result"
 _READING = "reading.json"
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 
 
 def save_result(
-    folders: Folders, sheet: Sheet, reading: SheetReading, crops: Sequence[Crop]
+    folders: Folders,
+    sheet: Sheet,
+    reading: SheetReading,
+    crops: Sequence[Crop],
+    *,
+    as_read: SheetReading | None = None,
+    review: Review | None = None,
 ) -> ProcessedSheet:
     """Keep what processing gave, and return it as it is kept.
 
     Args:
         folders: Where work products go.
         sheet: The staged sheet.
-        reading: What was read.
+        reading: What is to be stored: what was read, and what a review decided about it.
         crops: One for each of `reading.pairs`, in that order.
+        as_read: What was read, where a review has changed it.
+        review: The sheet's last review, which these work products belong to.
     """
     final = _result_folder(folders, sheet)
     draft = final.with_name("result.part")
@@ -41,7 +51,13 @@ def save_result(
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700, parents=True)
         files = [_write_crop(draft, index, crop) for index, crop in enumerate(crops)]
-        value = {"sheetflow_version": __version__, "reading": reading.to_json(), "crops": files}
+        value = {
+            "sheetflow_version": __version__,
+            "reading": reading.to_json(),
+            "as_read": (as_read or reading).to_json(),
+            "review": review.id if review is not None else None,
+            "crops": files,
+        }
         (draft / _READING).write_text(json.dumps(value))
         shutil.rmtree(final, ignore_errors=True)
         draft.rename(final)
@@ -50,10 +66,17 @@ def save_result(
 
 
 def load_result(folders: Folders, sheet: Sheet) -> ProcessedSheet | None:
-    """Return what an earlier run's processing gave, None if there is nothing usable."""
+    """Return what an earlier run's processing gave, None if there is nothing usable.
+
+    What was made before the sheet's last review is not.
+    """
     folder = _result_folder(folders, sheet)
+    entry = load_entry(folders, sheet.sha256)
+    review = entry.review if entry is not None else None
     try:
         value = json.loads((folder / _READING).read_text())
+        if value["review"] != (review.id if review is not None else None):
+            return None
         reading = SheetReading.from_json(value["reading"])
         crops = _crop_files(folder, value["crops"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -63,13 +86,27 @@ def load_result(folders: Folders, sheet: Sheet) -> ProcessedSheet | None:
     return ProcessedSheet(sheet, reading, crops) if whole else None
 
 
+def load_reading(folders: Folders, sha256: str) -> SheetReading | None:
+    """Return what was read on a sheet, untouched by any review; None if that is not kept."""
+    try:
+        value = json.loads((work_folder(folders, sha256) / _RESULT / _READING).read_text())
+        return SheetReading.from_json(value["as_read"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def has_result(folders: Folders, sha256: str) -> bool:
+    """Tell whether a sheet's work products are there, without reading them."""
+    return (work_folder(folders, sha256) / _RESULT / _READING).is_file()
+
+
 def discard_result(folders: Folders, sheet: Sheet) -> None:
     """Throw a sheet's work products away, so that it is processed again."""
     shutil.rmtree(_result_folder(folders, sheet), ignore_errors=True)
 
 
 def _result_folder(folders: Folders, sheet: Sheet) -> Path:
-    return work_folder(folders, sheet.sha256) / "result"
+    return work_folder(folders, sheet.sha256) / _RESULT
 
 
 def _write_crop(folder: Path, index: int, crop: Crop) -> dict[str, object]:
