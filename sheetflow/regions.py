@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
+from sheetflow.custody.names import shown_name
 from sheetflow.reading import SheetReading, Symbol
-from sheetflow.vision.geometry import Quad
+from sheetflow.vision.geometry import Quad, quad_size
+
+_CODE_LENGTH = 40
+_LARGE = 0.5
 
 
 class Kind(StrEnum):
@@ -55,9 +60,11 @@ class Region:
 
     @property
     def told(self) -> str:
-        """What it is, in a few words, for a list to choose from."""
-        code = f": {self.symbol.payload}" if self.symbol is not None else ""
-        return f"{self.label}{code}{f' ({self.reason})' if self.reason else ''}"
+        """What it is, on one short line, for a list to choose from."""
+        code = shown_name(self.symbol.payload) if self.symbol is not None else ""
+        code = code if len(code) <= _CODE_LENGTH else f"{code[: _CODE_LENGTH - 3]}..."
+        said = f": {code}" if code else f" ({self.reason})" if self.reason else ""
+        return f"{self.label}{said}"
 
 
 NO_CODE = "the picture has no readable code"
@@ -67,6 +74,26 @@ NO_PICTURE = "the code has no picture"
 def regions_of(reading: SheetReading) -> tuple[Region, ...]:
     """Return the regions of a reading in the order of their numbers, which begin with 1."""
     return tuple(_numbered(reading))
+
+
+def shown_regions(reading: SheetReading) -> tuple[Region, ...]:
+    """Return the regions that a person may want to speak of.
+
+    All but the small discards, words and rules of the page: one as large as half a picture may be
+    a picture that was not seen to be one.
+    """
+    least = _LARGE * usual_side(reading)
+    return tuple(
+        region
+        for region in regions_of(reading)
+        if region.kind is not Kind.DISCARD or min(quad_size(region.quad)) >= least
+    )
+
+
+def usual_side(reading: SheetReading) -> float:
+    """Return the median length of the pictures' shorter sides, in pixels; 100 if there are none."""
+    quads = [*(pair.picture_quad for pair in reading.pairs), *reading.unpaired_pictures]
+    return median(min(quad_size(quad)) for quad in quads) if quads else 100.0
 
 
 def _numbered(reading: SheetReading) -> Iterator[Region]:

@@ -5,22 +5,18 @@ Every region bears its number (see `regions`), by which a person can name it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sheetflow.reading import SheetReading
-from sheetflow.regions import Kind, Region, regions_of
+from sheetflow.regions import Kind, Region, regions_of, shown_regions, usual_side
 from sheetflow.vision.geometry import (
     Point,
     Quad,
     box_around,
     move_quad,
     quad_centre,
-    quad_size,
     scaling,
 )
 from sheetflow.vision.images import SheetImage, encode_jpeg, encode_png
@@ -33,8 +29,6 @@ _UNPAIRED: Colour = (205, 30, 45)
 _DISCARDED: Colour = (150, 150, 150)
 _WHITE: Colour = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_LARGE = 0.5
-"""A discard whose shorter side is so long, in pictures of its sheet, may be one: it is numbered."""
 _SMALLER_PX = (1600, 1300, 1000, 750, 500)
 _JPEG_QUALITY = 80
 
@@ -68,14 +62,13 @@ def _painted(image: SheetImage, reading: SheetReading, max_side_px: int) -> NDAr
     shrunk = cv2.resize(image.rgb, (size[0], size[1]), interpolation=cv2.INTER_AREA)
     # A paler sheet lets the lines stand out, whatever its pictures show.
     canvas = cv2.addWeighted(shrunk, 0.75, np.full_like(shrunk, 255), 0.25, 0)
-    regions = regions_of(reading)
-    usual = _usual_side(regions)
-    painter = _Painter(np.asarray(canvas, np.uint8), factor, usual * factor)
+    painter = _Painter(np.asarray(canvas, np.uint8), factor, usual_side(reading) * factor)
+    regions, numbered = regions_of(reading), set(shown_regions(reading))
     for region in sorted(regions, key=lambda region: region.kind is not Kind.DISCARD):
         match region.kind:
             case Kind.DISCARD:
                 painter.outline(region.quad, _DISCARDED, thin=True)
-                if min(quad_size(region.quad)) >= _LARGE * usual:
+                if region in numbered:
                     painter.number(region, _DISCARDED)
             case Kind.PAIR:
                 painter.pair(region)
@@ -89,12 +82,6 @@ def _painted(image: SheetImage, reading: SheetReading, max_side_px: int) -> NDAr
                 painter.text(f"{code}: no picture", quad_centre(region.quad), _UNPAIRED)
                 painter.number(region, _UNPAIRED)
     return painter.canvas
-
-
-def _usual_side(regions: Sequence[Region]) -> float:
-    """Return the usual length of a picture's shorter side on the sheet, in its pixels."""
-    shown = [min(quad_size(it.quad)) for it in regions if it.kind in (Kind.PAIR, Kind.PICTURE)]
-    return median(shown) if shown else 100.0
 
 
 class _Painter:
