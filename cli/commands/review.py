@@ -142,7 +142,8 @@ def _tell(entry: Entry, *, as_json: bool, going_on: bool) -> None:
         value = {"name": portable_name(entry.name), "sha256": entry.sha256}
         print_json({**value, "state": str(entry.state), "review": review.to_json(), "ok": True})
         return
-    click.echo(f"{shown_name(entry.name)}: {review.told}, by {review.by}", err=as_json)
+    told = entry.history[-1].note or review.told
+    click.echo(f"{shown_name(entry.name)}: {told} (by {review.by})", err=as_json)
     if entry.stored_pairs and entry.state == "rejected":
         click.echo(f"{entry.stored_pairs} certain pairs of it are stored and stay in MongoDB.")
     if entry.state == "staged" and not going_on:

@@ -8,6 +8,7 @@ down first and carried out then, here or, after a kill, by the next run.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -26,6 +27,7 @@ from sheetflow.custody.retrying import start_afresh
 from sheetflow.errors import SheetRejected, UsageError
 from sheetflow.reading import SheetReading
 from sheetflow.review.answers import Answers, decided
+from sheetflow.review.applying import apply
 from sheetflow.review.decisions import Decision, Review, Verdict
 from sheetflow.sheets import Sheet, State
 
@@ -174,9 +176,10 @@ def settle_sheet(
         reading = look_at_sheet(folders, replace(found, entry=entry)).reading
         decisions = decided(reading, answers, sheet=shown_name(entry.name))
         review = _review(Verdict.SETTLED, by, note, flow_run_id, decisions)
+        told = review.told + _told_of_stored(entry, reading, decisions)
         entry = replace(
             entry, reviews=(*entry.reviews, review), doubts=(), last_error=None
-        ).moved_on(State.STAGED, by=review.by, flow_run_id=flow_run_id, note=review.told)
+        ).moved_on(State.STAGED, by=review.by, flow_run_id=flow_run_id, note=told)
         save_entry(folders, entry)
     logger.info("%s: %s, by %s", sheet.label, review.told, review.by)
     return entry
@@ -258,6 +261,23 @@ def _review(
         note=note,
         flow_run_id=flow_run_id,
         sheetflow_version=__version__,
+    )
+
+
+def _told_of_stored(entry: Entry, reading: SheetReading, decisions: Sequence[Decision]) -> str:
+    """Name the codes that were stored as certain, and that the review has taken off the sheet.
+
+    They are not removed: a record may have got a category, or another sheet's picture, since.
+    """
+    if not entry.stored_pairs:
+        return ""
+    left = {pair.code for pair in apply(reading, decisions).pairs}
+    gone = [shown_name(pair.code) for pair in reading.certain_pairs if pair.code not in left]
+    if not gone:
+        return ""
+    return (
+        f"; stored before this review and no longer on the sheet: {', '.join(gone)}; if that was "
+        "wrong, remove them from MongoDB"
     )
 
 

@@ -5,32 +5,41 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.flow_runs import resume_flow_run
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Running, Suspended
 
 from flows.ingest import ingest_sheets
 from flows.review import review_sheet
+from flows.review_runs import sheet_tag, tend_reviews
 from sheetflow.custody.files import digest_bytes
-from sheetflow.custody.reviewing import settle_sheet, sheet_to_review, waiting_reviews
-from sheetflow.review.answers import Answers
+from sheetflow.custody.moves import stage_sheet
+from sheetflow.custody.results import save_result
+from sheetflow.custody.reviewing import reread_sheet, sheet_to_review, waiting_reviews
+from sheetflow.processing import note_processed
+from sheetflow.reading import SheetReading
+from sheetflow.settings import load_settings
+from sheetflow.sheets import Sheet
 
 REPO = Path(__file__).parents[2]
 SERVE = (
     "from prefect import serve; from flows.review import review_sheet; "
     "serve(review_sheet.to_deployment(name='reviews'), query_seconds=1)"
 )
-PATIENCE_S = 120.0
+PATIENCE_S = 150.0
 
 
-@contextmanager
-def served(log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve the deployment of review-sheet in a process of its own."""
+@pytest.fixture
+def serving(environment, prefect_server, monkeypatch, tmp_path) -> Iterator[None]:
+    """The deployment of review-sheet, served by a process of its own."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    log = tmp_path / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVE],
@@ -41,7 +50,8 @@ def served(log: Path) -> Iterator[subprocess.Popen[bytes]]:
             start_new_session=True,
         )
     try:
-        yield process
+        eventually(lambda: deployments() == ["reviews"], log)
+        yield
     finally:
         process.terminate()
         try:
@@ -49,17 +59,21 @@ def served(log: Path) -> Iterator[subprocess.Popen[bytes]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        with get_client(sync_client=True) as client:
-            for deployment in client.read_deployments():
-                client.delete_deployment(deployment.id)
+        remove_deployments()
 
 
 @pytest.fixture
-def serving(environment, prefect_server, monkeypatch, tmp_path) -> Iterator[None]:
-    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
-    with served(tmp_path / "serve.log"):
-        eventually(lambda: deployments() == ["reviews"], tmp_path / "serve.log")
-        yield
+def deployed() -> Iterator[None]:
+    """The deployment, known to the server, and nobody there to run it."""
+    review_sheet.to_deployment(name="reviews").apply()
+    yield
+    remove_deployments()
+
+
+def remove_deployments() -> None:
+    with get_client(sync_client=True) as client:
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
 
 
 def deployments() -> list[str]:
@@ -79,8 +93,8 @@ def eventually(condition: Any, log: Path | None = None) -> Any:
 
 def review_runs() -> list[Any]:
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(limit=200)
-    return [run for run in runs if run.name.startswith("review ")]
+        flows = FlowFilter(name=FlowFilterName(any_=["review-sheet"]))
+        return client.read_flow_runs(flow_filter=flows, limit=200)
 
 
 def run_of(name: str, *states: str) -> Any:
@@ -119,8 +133,6 @@ def test_a_review_is_answered_in_the_ui_and_the_sheet_is_archived(
     with get_client(sync_client=True) as client:
         (page,) = [item for item in client.read_artifacts() if item.key.startswith("review-")]
     assert "data:image/jpeg;base64," in page.data
-    assert run(ingest_sheets).states == {"mugs.png": "needs_review"}
-    assert len([r for r in review_runs() if r.name == "review mugs.png"]) == 1
 
     wrong = {"region": "picture 4", "what": "its code is the one that I type below", "code": "12"}
     resume_flow_run(waiting.id, run_input={"by": "Ada", "decisions": [wrong], "note": "smudged"})
@@ -153,25 +165,66 @@ def test_a_review_is_answered_in_the_ui_and_the_sheet_is_archived(
     assert record["source_image"]["index"] == 1
 
 
-def test_a_review_that_was_settled_elsewhere_or_cancelled_leaves_no_run_behind(
-    run, serving, folders, database, drawn
-) -> None:
-    (folders.inbox / "mugs.png").write_bytes(drawn(5, scribbled_codes=frozenset({1}))[0])
-    run(ingest_sheets)
-    first = run_of("mugs.png", "Suspended")
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(first.id, Cancelled())
-    run(ingest_sheets)
-    second = run_of("mugs.png", "Suspended")
-    assert second.id != first.id
+@pytest.fixture
+def held(run, environment, folders, several) -> list[str]:
+    """Sheets that wait for a person, as an ingest leaves them: by their names, the oldest first."""
+    names = [f"{letter}.png" for letter in "abc"]
+    for name, (data, _) in zip(names, several, strict=False):
+        path = folders.inbox / name
+        path.write_bytes(data)
+        staged = stage_sheet(folders, Sheet(name, digest_bytes(data), path))
+        reading = SheetReading((9, 9), doubts=("no pair",), sheet_doubts=("no pair",))
+        note_processed(folders, save_result(folders, staged, reading, []))
+    return names
 
-    found = sheet_to_review(folders, "mugs.png")
-    settle_sheet(folders, found, Answers(complete=True), by="Grace")
-    assert run(ingest_sheets).states == {"mugs.png": "archived"}
-    assert waiting_reviews(folders) == []
-    ended = run_of("mugs.png", "Completed")
-    assert ended.id == second.id
-    assert "settled elsewhere" in ended.state.message
+
+def test_one_run_is_asked_for_each_sheet_that_waits_and_no_more_than_the_setting_allows(
+    run, environment, held, folders, deployed
+) -> None:
+    environment(reviews_at_once=2)
+    before = set(all_ids())
+    for _ in range(2):
+        tend_reviews(load_settings())
+    runs = [r for r in review_runs() if r.id not in before]
+    tags = {tag for r in runs for tag in r.tags if tag.startswith("sheet:")}
+    assert len(runs) == 2
+    assert tags == {sheet_tag(item.sha256) for item in waiting_reviews(folders)[:2]}
+    assert {r.parameters["sheet"] for r in runs} == {"a.png", "b.png"}
+
+
+def test_runs_that_are_gone_are_asked_for_anew_and_those_settled_elsewhere_are_ended(
+    run, environment, held, folders, deployed
+) -> None:
+    before = set(all_ids())
+    tend_reviews(load_settings())
+    first = {r.parameters["sheet"]: r for r in review_runs() if r.id not in before}
+    assert sorted(first) == held
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(first["a.png"].id, Cancelled(), force=True)
+        client.set_flow_run_state(first["b.png"].id, waits_with_form(client, first["b.png"]))
+        # Killed between the state and the form: nobody could ever answer that.
+        state = Suspended(pause_key="1", timestamp=datetime.now(UTC) - timedelta(minutes=5))
+        client.set_flow_run_state(first["c.png"].id, state, force=True)
+    reread_sheet(folders, sheet_to_review(folders, "b.png"), by="Grace")
+    tend_reviews(load_settings())
+    now = {r.id: r for r in review_runs() if r.id not in before}
+    ended = now[first["b.png"].id].state
+    assert ended.is_completed()
+    assert "settled elsewhere" in ended.message
+    assert now[first["c.png"].id].state.is_cancelled()
+    again = [r.parameters["sheet"] for r in now.values() if not r.state.is_final()]
+    assert sorted(again) == ["a.png", "c.png"]
+
+
+def waits_with_form(client: Any, run: Any) -> Any:
+    """The state of a run that waits, its form saved."""
+    client.create_flow_run_input(run.id, "suspended-1-schema", "{}")
+    client.set_flow_run_state(run.id, Running(), force=True)
+    return Suspended(pause_key="1")
+
+
+def all_ids() -> list[Any]:
+    return [r.id for r in review_runs()]
 
 
 def test_without_a_deployment_the_command_line_is_named(run, folders, drawn) -> None:

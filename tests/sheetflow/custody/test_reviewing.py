@@ -163,6 +163,19 @@ def test_a_reviewed_sheet_is_stored_with_the_crop_of_the_picture_that_got_its_co
     assert audit(settings).problems == []
 
 
+def test_a_pair_that_was_stored_and_then_corrected_is_told(folders, store, held, database) -> None:
+    sheet = held("a.png")
+    processed = load_result(folders, sheet)
+    (pair,) = processed.reading.certain_pairs
+    store_pairs(folders, store, processed, [pair])
+    answers = Answers(codes={1: ("4006381333931", None)}, discard={2: "a logo"})
+    entry = settle_sheet(folders, found(folders, sheet), answers)
+    assert (
+        f"stored before this review and no longer on the sheet: {pair.code}"
+        in entry.history[-1].note
+    )
+
+
 def test_a_refused_answer_leaves_the_sheet_as_it_was(folders, held) -> None:
     sheet = held("a.png")
     before = load_entry(folders, sheet.sha256)
@@ -321,7 +334,7 @@ def test_a_review_killed_at_every_change_until_its_crops_are_cut(
         assert go_on(folders, store, sheet) is State.ARCHIVED, f"stuck after change {number}"
         assert places(folders, sheet.sha256) == ["images_old"]
         document = database.sheets.find_one({"_id": sheet.sha256})
-        assert [review["by"] for review in document["reviews"]] == ["Ada"], number
+        assert [it["by"] for it in document["reviews"]] == ["Ada"], number
         assert {line["code"] for line in document["receipt"]["pairs"]} > {"73513537"}
     assert number > 12
 
