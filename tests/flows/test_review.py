@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.flow_runs import resume_flow_run
 from prefect.states import Cancelled, Running, Suspended
 
+import flows.review_runs
 from flows.ingest import ingest_sheets
 from flows.review import review_sheet
 from flows.review_runs import sheet_tag, tend_reviews
@@ -193,7 +193,7 @@ def test_one_run_is_asked_for_each_sheet_that_waits_and_no_more_than_the_setting
 
 
 def test_runs_that_are_gone_are_asked_for_anew_and_those_settled_elsewhere_are_ended(
-    run, environment, held, folders, deployed
+    run, environment, held, folders, deployed, monkeypatch
 ) -> None:
     before = set(all_ids())
     tend_reviews(load_settings())
@@ -203,8 +203,8 @@ def test_runs_that_are_gone_are_asked_for_anew_and_those_settled_elsewhere_are_e
         client.set_flow_run_state(first["a.png"].id, Cancelled(), force=True)
         client.set_flow_run_state(first["b.png"].id, waits_with_form(client, first["b.png"]))
         # Killed between the state and the form: nobody could ever answer that.
-        state = Suspended(pause_key="1", timestamp=datetime.now(UTC) - timedelta(minutes=5))
-        client.set_flow_run_state(first["c.png"].id, state, force=True)
+        client.set_flow_run_state(first["c.png"].id, Suspended(pause_key="1"), force=True)
+    monkeypatch.setattr(flows.review_runs, "_FORM_IS_LATE_S", 0.0)
     reread_sheet(folders, sheet_to_review(folders, "b.png"), by="Grace")
     tend_reviews(load_settings())
     now = {r.id: r for r in review_runs() if r.id not in before}
