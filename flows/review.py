@@ -8,9 +8,10 @@ from the sheet and from the last answer, as every other run of sheetflow does; n
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -21,13 +22,14 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input.actions import read_flow_run_input
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Completed, Failed
-from prefect.utilities.urls import url_for
-from pydantic import Field
 
 from flows.ingest import ingest_sheet
+from flows.living import living
+from flows.pages import Link, artifact_url, cell
 from flows.review_form import Whole, answers_of, review_form
-from flows.review_page import doubts_told, plain, review_page
+from flows.review_page import doubts_told, review_page
 from flows.review_runs import label_run, other_review
+from flows.telling import end_told
 from sheetflow.custody.folders import Folders, prepare_folders
 from sheetflow.custody.journal import Entry, whoami
 from sheetflow.custody.lookup import Found, choose, staged_sheets
@@ -44,34 +46,32 @@ from tasks.review import reject, reread, settle
 
 logger = logging.getLogger("sheetflow.review")
 
-SheetName = Annotated[
-    str,
-    Field(
-        min_length=1,
-        description="The sheet that needs a review: any of its names, or the first digits of its "
-        "SHA-256.",
-    ),
-]
-Digest = Annotated[
-    str | None,
-    Field(description="Its SHA-256, where several sheets go by the name. Usually empty."),
-]
-Root = Annotated[
-    Path | None, Field(description="The data root. Empty: SHEETFLOW_ROOT, or the current folder.")
-]
 
-
-@flow(name="review-sheet", flow_run_name="review {sheet}", validate_parameters=True)
-def review_sheet(sheet: SheetName, sha256: Digest = None, root: Root = None) -> RunState[None]:
+@flow(
+    name="review-sheet",
+    flow_run_name="review {sheet}",
+    description="Show a sheet that needs a person, wait for the answer, and take the sheet on. The "
+    "picture and the table are among the run's artifacts; Resume opens the form. While it waits, "
+    "the run holds no process and no slot, for as long as it takes. A wrong answer is told and "
+    "asked for again, with what was answered in the fields.",
+)
+def review_sheet(sheet: str, sha256: str | None = None, root: Path | None = None) -> RunState[None]:
     """Show a sheet that needs a person, wait for the answer, and take the sheet on.
 
-    The picture and the table are among the run's artifacts; Resume opens the form. While it waits,
-    the run holds no process and no slot, for as long as it takes. A wrong answer is told and asked
-    for again, with what was answered in the fields.
+    Args:
+        sheet: The sheet that needs a review: any of its names, or the first digits of its SHA-256.
+        sha256: Its SHA-256, where several sheets go by the name. Usually empty.
+        root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
     logging.getLogger("sheetflow").setLevel(logging.INFO)
-    settings, run = load_settings(root=root), _this_run()
-    prepare_folders(settings.folders)
+    with end_told(root):
+        settings = load_settings(root=root)
+        prepare_folders(settings.folders)
+        with living(settings.folders):
+            return _review(settings, sheet, sha256, _this_run())
+
+
+def _review(settings: Settings, sheet: str, sha256: str | None, run: FlowRun) -> RunState[None]:
     answer, problems = _last_answer(run), tuple[str, ...]()
     try:
         found = choose(
@@ -150,14 +150,24 @@ def _decide(settings: Settings, found: Found, answer: Mapping[str, Any], run: Fl
         answers = answers_of(answer, reading, sheet=name)
         decided(reading, answers, sheet=name)  # a wrong answer is no failed step
         entry = settle(folders, found, answers, by=by, note=note, flow_run_id=run_id)
-    with store_at_hand(settings, start=entry.state is State.REJECTED) as at_hand:
-        if at_hand.store is not None:
-            write_entry(at_hand.store, entry)
+    if entry.state is State.REJECTED:  # no step follows that would tell the ledger
+        _tell_ledger(settings, entry)
     return entry
+
+
+def _tell_ledger(settings: Settings, entry: Entry) -> None:
+    try:
+        with store_at_hand(settings, start=True) as at_hand:
+            if at_hand.store is not None:
+                write_entry(at_hand.store, entry)
+    except SheetflowError as error:
+        logger.warning("The ledger could not be told of %s: %s", entry.sha256[:8], error)
 
 
 def _take_on(settings: Settings, found: Found) -> RunState[None]:
     """Take a settled sheet to upload and archive, in a run of its own below this one."""
+    if not os.path.lexists(found.path):
+        return Completed(message=f"{shown_name(found.path.name)}: another run has taken it on.")
     file = Path(portable_name(found.path.name))  # Prefect cannot carry names that are not UTF-8
     went: RunState[Any] = ingest_sheet(
         file, root=settings.root, on_doubt=settings.on_doubt, return_state=True
@@ -194,7 +204,7 @@ def _ask(
     label_run(run, sha256)
     form = review_form(
         looked_at.reading,
-        description=_description(looked_at, problems, artifact_id=str(artifact), run=run),
+        description=_description(looked_at, problems, artifact),
         before=before,
     )
     # A key of its own for each time: one that has fired would let the run go on unasked.
@@ -202,13 +212,9 @@ def _ask(
     raise AssertionError("a suspended run does not come back here")
 
 
-def _description(
-    looked_at: UnderReview, problems: tuple[str, ...], *, artifact_id: str, run: FlowRun
-) -> str:
-    page = url_for("flow-run", run.id) or ""
-    base = page.removesuffix(f"runs/flow-run/{run.id}")
-    link = f"[picture and numbers]({base}artifacts/artifact/{artifact_id})"
-    refused = ["Your answer was not taken:", "\n".join(f"- {plain(text)}" for text in problems)]
-    name = plain(shown_name(looked_at.entry.name))
+def _description(looked_at: UnderReview, problems: tuple[str, ...], artifact_id: object) -> str:
+    link = Link("picture and numbers", artifact_url(artifact_id) or "")
+    refused = ["Your answer was not taken:", "\n".join(f"- {cell(text)}" for text in problems)]
+    name = cell(looked_at.entry.name)
     parts = [f"In doubt on **{name}** ({link}):", doubts_told(looked_at)]
     return "\n\n".join([*(refused if problems else []), *parts])
