@@ -204,7 +204,9 @@ def _ask(
     label_run(run, sha256)
     form = review_form(
         looked_at.reading,
+        sheet=name,
         description=_description(looked_at, problems, artifact),
+        problems=problems,
         before=before,
     )
     # A key of its own for each time: one that has fired would let the run go on unasked.

@@ -17,6 +17,7 @@ from sheetflow.review.codes import SYMBOLOGIES
 NONE = "none"
 TOLD_BY_DIGITS = "tell it from the digits"
 _PREFILLED_AT_MOST = 100
+_TOLD_AT_MOST = 12
 
 
 class Whole(StrEnum):
@@ -39,14 +40,22 @@ class What(StrEnum):
 
 
 def review_form(
-    reading: SheetReading, *, description: str, before: Mapping[str, Any] | None = None
+    reading: SheetReading,
+    *,
+    sheet: str,
+    description: str,
+    problems: Sequence[str] = (),
+    before: Mapping[str, Any] | None = None,
 ) -> type[RunInput]:
     """Return the form for one sheet.
 
     Args:
         reading: What was read on it; regions are numbered by it.
-        description: Markdown that stands above the fields.
-        before: What was answered before and refused; it stands in the fields again.
+        sheet: Its printable name.
+        description: Markdown that stands above the fields. Prefect 3.8.8 squeezes it to nothing
+            where the form is longer than the window, so nothing may stand there alone.
+        problems: Why the answer before was refused.
+        before: That answer; it stands in the fields again.
     """
     regions = shown_regions(reading)
     line = _line(regions)
@@ -56,6 +65,14 @@ def review_form(
         or [{"region": region.told} for region in regions if region.is_open][:_PREFILLED_AT_MOST]
     )
     fields: dict[str, Any] = {
+        "sheet": (
+            Whole,
+            Field(
+                default=before.get("sheet") or Whole.SETTLE,
+                title=sheet,
+                description=_told(reading, problems),
+            ),
+        ),
         "by": (
             str,
             Field(
@@ -64,14 +81,6 @@ def review_form(
                 title="Your name",
                 description="Kept on record with the decision.",
                 **({"default": before["by"]} if before.get("by") else {}),
-            ),
-        ),
-        "sheet": (
-            Whole,
-            Field(
-                default=before.get("sheet") or Whole.SETTLE,
-                title="The sheet",
-                description="What becomes of the sheet as a whole.",
             ),
         ),
         "decisions": (
@@ -151,6 +160,17 @@ def answers_of(value: Mapping[str, Any], reading: SheetReading, *, sheet: str) -
         discard=discard,
         complete=everything or bool(value.get("complete", False)),
     )
+
+
+def _told(reading: SheetReading, problems: Sequence[str]) -> str:
+    """Say, above the first field, what was wrong and what is in doubt."""
+    parts = [f"YOUR ANSWER WAS NOT TAKEN: {'; '.join(problems)}."] if problems else []
+    doubts = [f"{it.label}: {doubt}" for it in regions_of(reading) for doubt in it.doubts]
+    doubts += reading.sheet_doubts
+    more = len(doubts) - _TOLD_AT_MOST
+    shown = "; ".join(doubts[:_TOLD_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
+    parts += [f"In doubt: {shown}.", "The picture with the numbers is among the run's artifacts."]
+    return " ".join(parts)
 
 
 def _line(regions: Sequence[Region]) -> type[BaseModel]:

@@ -1,8 +1,9 @@
 """Review runs: asked for, found again, and ended when their sheet waits no longer.
 
-There is one for each sheet that waits, as far as the setting allows; each bears the sheet's digest
-as a tag. They are brought in line at the end of each ingest: a run that was cancelled, has crashed
-or never came to wait is asked for anew, and one whose sheet was settled elsewhere is ended.
+There is one for each sheet that waits, as far as the setting allows; each bears the first digits of
+the sheet's digest as a tag. They are brought in line at the end of each ingest: a run that was
+cancelled, has crashed or never came to wait is asked for anew, and one whose sheet was settled
+elsewhere is ended.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ TAG = "review"
 WAITING_EVENT = "sheetflow.review.waiting"
 
 _SHEET_TAG = "sheet:"
+_DIGITS = 16
 _UNFINISHED = [
     StateType.SCHEDULED,
     StateType.PENDING,
@@ -114,7 +116,7 @@ def label_run(run: FlowRun, sha256: str) -> None:
 
 def sheet_tag(sha256: str) -> str:
     """Return the tag of a sheet's review runs."""
-    return f"{_SHEET_TAG}{sha256}"
+    return f"{_SHEET_TAG}{sha256[:_DIGITS]}"
 
 
 def _deployment(client: SyncPrefectClient) -> DeploymentResponse | None:
@@ -130,21 +132,21 @@ def _bring_in_line(
     settings: Settings,
     waiting: Sequence[WaitingReview],
 ) -> None:
-    wanted = {item.sha256 for item in waiting}
+    wanted = {sheet_tag(item.sha256) for item in waiting}
     asked: set[str] = set()
     for run in list(_runs_of(client, _UNFINISHED, tags=[TAG])):
-        sha256 = _sheet_of(run)
-        if sha256 is None:
+        tag = next((tag for tag in run.tags if tag.startswith(_SHEET_TAG)), None)
+        if tag is None:
             continue
         if _is_lost(client, run):
             message = "Its process is gone, or its form was never saved; it is asked for anew."
             client.set_flow_run_state(run.id, Cancelled(message=message), force=True)
-        elif sha256 not in wanted and run.state_type is StateType.PAUSED:
+        elif tag not in wanted and run.state_type is StateType.PAUSED:
             message = "Its sheet was settled elsewhere and waits for no review any more."
             client.set_flow_run_state(run.id, Completed(message=message))
         else:
-            asked.add(sha256)
-    missing = [item for item in waiting if item.sha256 not in asked]
+            asked.add(tag)
+    missing = [item for item in waiting if sheet_tag(item.sha256) not in asked]
     for item in missing[: max(settings.reviews_at_once - len(asked), 0)]:
         _ask_for(client, deployment.id, settings, item)
 
@@ -186,11 +188,6 @@ def _runs_of(
     ):
         yield from page
         offset += len(page)
-
-
-def _sheet_of(run: FlowRun) -> str | None:
-    tags = (tag for tag in run.tags if tag.startswith(_SHEET_TAG))
-    return next((tag.removeprefix(_SHEET_TAG) for tag in tags), None)
 
 
 def _is_lost(client: SyncPrefectClient, run: FlowRun) -> bool:

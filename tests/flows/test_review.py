@@ -142,7 +142,7 @@ def test_a_review_is_answered_in_the_ui_and_the_sheet_is_archived(
         )
     )
     form = form_of(again)
-    assert "does not tell its kind" in form["description"]
+    assert "YOUR ANSWER WAS NOT TAKEN: picture 4: 12 does not tell its kind" in form["schema"]
     assert '"default":"smudged"' in form["schema"].replace(" ", "")
     assert '"code":"12"' in form["schema"].replace(" ", "")
     assert database.sheets.find_one()["state"] == "needs_review"
