@@ -172,7 +172,9 @@ def _take_on(settings: Settings, found: Found) -> RunState[None]:
     went: RunState[Any] = ingest_sheet(
         file, root=settings.root, on_doubt=settings.on_doubt, return_state=True
     )
-    return went
+    # A state of this run's own: of another's, Prefect says no more than that it is completed.
+    end = Completed if went.is_completed() else Failed
+    return end(message=went.message)
 
 
 def _ask(

@@ -54,6 +54,7 @@ _STALLED_S = 900.0
 """A review run works for seconds; one that has "run" for so long has lost its process."""
 _FORM_IS_LATE_S = 60.0
 _PAGE = 200
+_KEYS = 5
 _TOLD_AT_MOST = 50
 
 
@@ -157,16 +158,19 @@ def _ask_for(
     # Two ingests that end at once count the same runs, so they make the same key, and one run.
     tags = [TAG, sheet_tag(item.sha256)]
     earlier = sum(1 for _ in _runs_of(client, None, tags=[sheet_tag(item.sha256)]))
-    client.create_flow_run_from_deployment(
-        deployment_id,
-        parameters={
-            "sheet": shown_name(item.name),
-            "sha256": item.sha256,
-            "root": str(settings.root.expanduser().absolute()),
-        },
-        tags=tags,
-        idempotency_key=f"review-{item.sha256}-{item.reviews}-{earlier}",
-    )
+    for number in range(earlier, earlier + _KEYS):
+        run = client.create_flow_run_from_deployment(
+            deployment_id,
+            parameters={
+                "sheet": shown_name(item.name),
+                "sha256": item.sha256,
+                "root": str(settings.root.expanduser().absolute()),
+            },
+            tags=tags,
+            idempotency_key=f"review-{item.sha256}-{item.reviews}-{number}",
+        )
+        if run.state is None or not run.state.is_final():
+            break  # else a run that has ended has the key, and somebody has taken its tags away
     logger.info("%s [%s]: a review run was asked for", shown_name(item.name), item.sha256[:8])
 
 

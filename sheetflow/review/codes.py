@@ -78,14 +78,12 @@ def _told_by_its_digits(text: str, digits: str) -> tuple[str, str]:
     kind = {8: "EAN-8", 12: "UPC-A", 13: "EAN-13", 14: "ITF"}.get(len(digits))
     if kind is None or not (digits.isascii() and digits.isdigit()):
         raise CodeRefused(
-            f"{text} does not tell its kind: add it, as in {text},Code 128 (one of "
-            f"{', '.join(SYMBOLOGIES)})"
+            f"{text} does not tell its kind: name that too, one of {', '.join(SYMBOLOGIES)}"
         )
     problem = _RULES[kind](digits)
     if problem:
         raise CodeRefused(
-            f"{text} is no {kind}: {problem}; if it is of another kind, add that, as in "
-            f"{text},Code 128"
+            f"{text} is no {kind}: {problem}; if it is of another kind, name that too"
         )
     return canonical_payload(digits, kind)
 
