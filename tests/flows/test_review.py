@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,15 @@ from flows.ingest import ingest_sheets
 from flows.review import review_sheet
 from flows.review_runs import sheet_tag, tend_reviews
 from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.journal import load_entry, now_iso, save_entry, work_folder
 from sheetflow.custody.moves import stage_sheet
 from sheetflow.custody.results import save_result
 from sheetflow.custody.reviewing import reread_sheet, sheet_to_review, waiting_reviews
 from sheetflow.processing import note_processed
 from sheetflow.reading import SheetReading
+from sheetflow.review.decisions import Review, Verdict
 from sheetflow.settings import load_settings
-from sheetflow.sheets import Sheet
+from sheetflow.sheets import Sheet, State
 
 REPO = Path(__file__).parents[2]
 SERVE = (
@@ -225,6 +229,18 @@ def waits_with_form(client: Any, run: Any) -> Any:
 
 def all_ids() -> list[Any]:
     return [r.id for r in review_runs()]
+
+
+def test_a_run_carries_out_what_a_killed_one_left_of_reviews(run, held, folders) -> None:
+    rejected, unread, untold = (item.sha256 for item in waiting_reviews(folders))
+    review = Review("r", now_iso(), "Ada", Verdict.REJECTED, note="last year")
+    save_entry(folders, replace(load_entry(folders, rejected), reviews=(review,)))
+    shutil.rmtree(work_folder(folders, unread) / "result")
+    save_entry(folders, replace(load_entry(folders, untold), state=State.STAGED))
+    went = run(ingest_sheets)
+    assert went.states == {"a.png": "rejected", "b.png": "archived", "c.png": "needs_review"}
+    assert "rejected by Ada: last year" in went.outcomes["a.png"].error
+    assert load_entry(folders, untold).state is State.NEEDS_REVIEW
 
 
 def test_without_a_deployment_the_command_line_is_named(run, folders, drawn) -> None:
