@@ -13,7 +13,8 @@ import click
 from cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
-    from sheetflow.custody.reviewing import UnderReview, WaitingReview
+    from sheetflow.custody.reviewing import UnderReview
+    from sheetflow.custody.waiting import WaitingReview
     from sheetflow.settings import Settings
 
 _DOUBTS_AT_MOST = 3
@@ -21,7 +22,7 @@ _DOUBTS_AT_MOST = 3
 
 def show_waiting(settings: Settings, *, as_json: bool) -> bool:
     """List the sheets that wait for a person; tell whether there are any."""
-    from sheetflow.custody.reviewing import waiting_reviews
+    from sheetflow.custody.waiting import waiting_reviews
 
     waiting = waiting_reviews(settings.folders)
     if as_json:

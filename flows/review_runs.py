@@ -9,13 +9,14 @@ elsewhere is ended.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -26,13 +27,14 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import DeploymentStatus, FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.context import SyncClientContext
 from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Cancelled, Completed
 
 from sheetflow.custody.names import shown_name
-from sheetflow.custody.reviewing import WaitingReview, waiting_reviews
+from sheetflow.custody.waiting import WaitingReview, waiting_reviews
 from sheetflow.settings import Settings
 
 logger = logging.getLogger("sheetflow.review")
@@ -68,10 +70,11 @@ def tend_reviews(settings: Settings) -> None:
     """
     waiting = waiting_reviews(settings.folders)
     try:
-        with get_client(sync_client=True) as client:
-            deployment = _deployment(client)
+        # The run's own client: to make another one takes a fifth of a second.
+        with SyncClientContext.get_or_create() as context:
+            deployment = _deployment(context.client, settings)
             if deployment is not None:
-                _bring_in_line(client, deployment, settings, waiting)
+                _bring_in_line(context.client, deployment, settings, waiting)
         if waiting:
             tell_waiting(waiting)
     except (httpx.HTTPError, PrefectException) as error:
@@ -98,7 +101,8 @@ def tell_waiting(waiting: Sequence[WaitingReview]) -> None:
 
 def other_review(run: FlowRun, sha256: str) -> FlowRun | None:
     """Return another run that waits for the review of the same sheet, and has the first claim."""
-    with get_client(sync_client=True) as client:
+    with SyncClientContext.get_or_create() as context:
+        client = context.client
         others = [
             other
             for other in _runs_of(client, _UNFINISHED, tags=[sheet_tag(sha256)])
@@ -111,8 +115,8 @@ def other_review(run: FlowRun, sha256: str) -> FlowRun | None:
 def label_run(run: FlowRun, sha256: str) -> None:
     """Tag a run that a person has started by hand, so that no second one is asked for."""
     if sheet_tag(sha256) not in run.tags:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run(run.id, tags=[*run.tags, TAG, sheet_tag(sha256)])
+        with SyncClientContext.get_or_create() as context:
+            context.client.update_flow_run(run.id, tags=[*run.tags, TAG, sheet_tag(sha256)])
 
 
 def sheet_tag(sha256: str) -> str:
@@ -120,11 +124,25 @@ def sheet_tag(sha256: str) -> str:
     return f"{_SHEET_TAG}{sha256[:_DIGITS]}"
 
 
-def _deployment(client: SyncPrefectClient) -> DeploymentResponse | None:
+def _deployment(client: SyncPrefectClient, settings: Settings) -> DeploymentResponse | None:
     """Return the deployment of review-sheet: one that is served now rather than any other."""
     found = client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])))
-    ready = sorted(found, key=lambda it: (it.status is not DeploymentStatus.READY, it.name))
+    ours = [it for it in found if _is_ours(it.parameters, settings) is not False]
+    ready = sorted(ours, key=lambda it: (it.status is not DeploymentStatus.READY, it.name))
     return ready[0] if ready else None
+
+
+def _is_ours(parameters: Mapping[str, Any], settings: Settings) -> bool | None:
+    """Tell whether parameters name this data root, of several that may share an API.
+
+    None if they leave it to the process that runs them.
+    """
+    root = parameters.get("root")
+    return None if root is None else Path(str(root)).expanduser().absolute() == _root(settings)
+
+
+def _root(settings: Settings) -> Path:
+    return settings.root.expanduser().absolute()
 
 
 def _bring_in_line(
@@ -137,7 +155,7 @@ def _bring_in_line(
     asked: set[str] = set()
     for run in list(_runs_of(client, _UNFINISHED, tags=[TAG])):
         tag = next((tag for tag in run.tags if tag.startswith(_SHEET_TAG)), None)
-        if tag is None:
+        if tag is None or (tag not in wanted and not _is_ours(run.parameters, settings)):
             continue
         if _is_lost(client, run):
             message = "Its process is gone, or its form was never saved; it is asked for anew."
@@ -164,7 +182,7 @@ def _ask_for(
             parameters={
                 "sheet": shown_name(item.name),
                 "sha256": item.sha256,
-                "root": str(settings.root.expanduser().absolute()),
+                "root": str(_root(settings)),
             },
             tags=tags,
             idempotency_key=f"review-{item.sha256}-{item.reviews}-{number}",

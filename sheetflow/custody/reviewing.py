@@ -1,4 +1,4 @@
-"""Reviews in custody: which sheets wait for a person, and what the person decides, on record.
+"""Reviews in custody: what a person decides about a sheet, on record and carried out.
 
 A decision is on record once the journal's entry is written, whole and in one go. The next run does
 the rest: it applies the decisions, cuts the crops, uploads and archives. A rejection is written
@@ -10,10 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import takewhile
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from sheetflow import __version__
@@ -21,7 +17,7 @@ from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, load_entry, now_iso, save_entry, whoami
 from sheetflow.custody.lookup import Found, choose, staged_sheets
 from sheetflow.custody.moves import claimed_sheet, quarantine_sheet
-from sheetflow.custody.names import portable_name, shown_name
+from sheetflow.custody.names import shown_name
 from sheetflow.custody.results import load_reading
 from sheetflow.custody.retrying import start_afresh
 from sheetflow.errors import SheetRejected, UsageError
@@ -38,64 +34,6 @@ _MAY_BE_REVIEWED_AGAIN = (State.STAGED, State.PROCESSED, State.UPLOADED)
 
 class RejectedByReview(SheetRejected):
     """A person has looked at the sheet and wants none of it stored."""
-
-
-@dataclass(frozen=True)
-class WaitingReview:
-    """A sheet that waits for a person.
-
-    Attributes:
-        name: The name that people gave it.
-        sha256: Its digest.
-        path: Where it is.
-        doubts: Why a person should look at it.
-        since: Since when, UTC.
-        stored_pairs: How many of its certain pairs are stored already.
-        reviews: How often persons have decided about it before.
-    """
-
-    name: str
-    sha256: str
-    path: Path
-    doubts: tuple[str, ...]
-    since: datetime
-    stored_pairs: int
-    reviews: int
-
-    @property
-    def age_s(self) -> float:
-        """How long it has waited, in seconds."""
-        return max((datetime.now(UTC) - self.since).total_seconds(), 0.0)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as `sheetflow review --json` prints it."""
-        return {
-            "name": portable_name(self.name),
-            "sha256": self.sha256,
-            "doubts": list(self.doubts),
-            "since": self.since.isoformat(timespec="seconds"),
-            "age_s": round(self.age_s, 1),
-            "stored_pairs": self.stored_pairs,
-        }
-
-
-def waiting_reviews(folders: Folders) -> list[WaitingReview]:
-    """Return the sheets that wait for a person, the one that waits longest first.
-
-    It answers from the folders and the journal, MongoDB there or not.
-    """
-    found = staged_sheets(folders) if folders.staging.is_dir() else []
-    waiting = [
-        _waiting(item, item.entry)
-        for item in found
-        if item.entry is not None and item.state is State.NEEDS_REVIEW
-    ]
-    return sorted(waiting, key=lambda review: review.since)
-
-
-def waiting_review(folders: Folders, sha256: str) -> WaitingReview | None:
-    """Return the sheet of this digest if it waits for a person."""
-    return next((item for item in waiting_reviews(folders) if item.sha256 == sha256), None)
 
 
 @dataclass(frozen=True)
@@ -300,19 +238,3 @@ def _is_reviewable(found: Found) -> bool:
         return False  # an archived name: every pair is confirmed, and it is on its way
     again = found.state in _MAY_BE_REVIEWED_AGAIN and bool(entry.reviews)
     return found.state is State.NEEDS_REVIEW or again
-
-
-def _waiting(found: Found, entry: Entry) -> WaitingReview:
-    # The upload of its certain pairs, and failed attempts at it, are told while it waits.
-    told = (State.NEEDS_REVIEW, State.FAILED)
-    waits = list(takewhile(lambda event: event.state in told, reversed(entry.history)))
-    since = datetime.fromisoformat(waits[-1].at) if waits else datetime.now(UTC)
-    return WaitingReview(
-        name=entry.name,
-        sha256=entry.sha256,
-        path=found.path,
-        doubts=entry.doubts,
-        since=since,
-        stored_pairs=entry.stored_pairs,
-        reviews=len(entry.reviews),
-    )

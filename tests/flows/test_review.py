@@ -21,10 +21,12 @@ from flows.ingest import ingest_sheets
 from flows.review import review_sheet
 from flows.review_runs import sheet_tag, tend_reviews
 from sheetflow.custody.files import digest_bytes
+from sheetflow.custody.folders import prepare_folders
 from sheetflow.custody.journal import load_entry, now_iso, save_entry, work_folder
 from sheetflow.custody.moves import stage_sheet
 from sheetflow.custody.results import save_result
-from sheetflow.custody.reviewing import reread_sheet, sheet_to_review, waiting_reviews
+from sheetflow.custody.reviewing import reread_sheet, sheet_to_review
+from sheetflow.custody.waiting import waiting_reviews
 from sheetflow.processing import note_processed
 from sheetflow.reading import SheetReading
 from sheetflow.review.decisions import Review, Verdict
@@ -218,6 +220,20 @@ def test_runs_that_are_gone_are_asked_for_anew_and_those_settled_elsewhere_are_e
     assert now[first["c.png"].id].state.is_cancelled()
     again = [r.parameters["sheet"] for r in now.values() if not r.state.is_final()]
     assert sorted(again) == ["a.png", "c.png"]
+
+
+def test_another_data_root_on_the_same_server_keeps_its_runs(
+    run, environment, held, folders, deployed, tmp_path
+) -> None:
+    before = set(all_ids())
+    tend_reviews(load_settings())
+    with get_client(sync_client=True) as client:
+        first = next(r for r in review_runs() if r.id not in before)
+        client.set_flow_run_state(first.id, waits_with_form(client, first))
+    other = load_settings(root=tmp_path / "other")
+    prepare_folders(other.folders)
+    tend_reviews(other)
+    assert [r.state.name for r in review_runs() if r.id == first.id] == ["Suspended"]
 
 
 def waits_with_form(client: Any, run: Any) -> Any:

@@ -30,8 +30,8 @@ from sheetflow.custody.reviewing import (
     reread_sheet,
     settle_sheet,
     sheet_to_review,
-    waiting_reviews,
 )
+from sheetflow.custody.waiting import waiting_reviews
 from sheetflow.errors import SheetBusy, UsageError
 from sheetflow.processing import ProcessingLimits, note_processed, process_sheet
 from sheetflow.reading import Pair, SheetReading
