@@ -19,6 +19,7 @@ from cli.commands.ingest import ingest, ingest_one
 from cli.commands.notify import notify
 from cli.commands.read import read
 from cli.commands.retry import retry
+from cli.commands.review import review
 from cli.commands.samples import samples
 from cli.commands.serve import serve
 from cli.commands.status import status
@@ -54,6 +55,7 @@ for command in (
     ingest_one,
     read,
     status,
+    review,
     retry,
     force_archive,
     audit,

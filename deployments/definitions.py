@@ -19,6 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.audit import audit
 from flows.force_archive import force_archive
 from flows.ingest import ingest_sheet, ingest_sheets
+from flows.review import review_sheet
 from flows.status import processing_status
 from sheetflow.errors import ConfigurationError
 from sheetflow.settings import Settings
@@ -46,6 +47,7 @@ def deployments(settings: Settings) -> list[RunnerDeployment]:
     return [
         _deployment(ingest_sheets, root, schedule=ingest_schedule(settings), alone=True),
         _deployment(ingest_sheet, root),
+        _deployment(review_sheet, root),
         _deployment(processing_status, root),
         _deployment(force_archive, root),
         _deployment(audit, sampled, schedule=audit_schedule(settings), alone=True),

@@ -17,6 +17,7 @@ from flows.journey import Journey
 from flows.living import living
 from flows.outcomes import Outcome, announce, expect, verdict
 from flows.progress import ProgressBar
+from flows.review_runs import tend_reviews
 from flows.summary import show_summary
 from flows.telling import end_told, tell_of_sheets
 from sheetflow.custody.archive import half_archived
@@ -113,6 +114,7 @@ def _prepared(settings: Settings) -> Iterator[Bench]:
             door.open_in_background()
         yield Bench(settings, door, workers, flow_run.get_id())
         tell_untold(settings.folders, door.open)
+    tend_reviews(settings)
 
 
 def _look(bench: Bench, *, only: str | None = None) -> Inbox:

@@ -17,7 +17,8 @@ from sheetflow.custody.files import is_there
 from sheetflow.custody.journal import Entry, load_entry, record_failure
 from sheetflow.custody.leases import LeaseLost
 from sheetflow.custody.names import shown_name
-from sheetflow.custody.results import discard_result, load_result
+from sheetflow.custody.results import discard_result, has_result, load_result
+from sheetflow.custody.reviewing import rejection_of
 from sheetflow.custody.staging import adopt_staged, staged_twin
 from sheetflow.errors import (
     ConfigurationError,
@@ -28,6 +29,7 @@ from sheetflow.errors import (
     SpoiledResult,
     StoreUnavailable,
 )
+from sheetflow.processing import note_processed
 from sheetflow.settings import OnDoubt
 from sheetflow.sheets import ProcessedSheet, Sheet, State
 from sheetflow.store.ledger import Twin, archived_twin
@@ -120,17 +122,27 @@ class Journey:
                 return Outcome(name, sheet.sha256, State.WAITING, note=_BACKLOG)
             sheet = self._run(stage, sheet, bench)
         entry = adopt_staged(bench.folders, sheet, flow_run_id=bench.flow_run_id)
+        rejection = rejection_of(entry)
+        if rejection is not None:
+            return self._reject(sheet, name, rejection)
         try:
-            processed = load_result(bench.folders, sheet) or self._run(process, sheet, bench)
+            processed = load_result(bench.folders, sheet)
+            if processed is None:
+                processed = self._run(process, sheet, bench)
+            elif entry.state is State.STAGED:
+                # Killed between the results and the journal, which must know a sheet that waits.
+                note_processed(bench.folders, processed, flow_run_id=bench.flow_run_id)
         except StepFailed as failure:
             if not isinstance(failure.error, SheetRejected):
                 raise
-            self._run(quarantine, sheet, failure.error, bench)
-            outcome = _failed(name, sheet.sha256, failure.error)
-            return replace(outcome, state=State.REJECTED)
+            return self._reject(sheet, name, failure.error)
         if processed.reading.doubts and entry.archived_name is None:
             return self._hold(processed)
         return self._store(processed, name)
+
+    def _reject(self, sheet: Sheet, name: str, error: SheetRejected) -> Outcome:
+        self._run(quarantine, sheet, error, self._bench)
+        return replace(_failed(name, sheet.sha256, error), state=State.REJECTED)
 
     def _store(self, processed: ProcessedSheet, name: str) -> Outcome:
         bench, sheet = self._bench, processed.sheet
@@ -186,6 +198,8 @@ class Journey:
             or sheet.path.parent != self._bench.folders.staging
         ):
             return False
+        if rejection_of(entry) is not None or not has_result(self._bench.folders, sheet.sha256):
+            return False  # a rejection that was not carried out, or nothing a person could look at
         store_certain = self._bench.settings.on_doubt is OnDoubt.STORE_CERTAIN
         return not (store_certain and entry.stored_pairs == 0)
 
@@ -230,8 +244,8 @@ def _needs_review(entry: Entry) -> Outcome:
         entry.sha256,
         State.NEEDS_REVIEW,
         entry.counts,
-        error=f"{shown_name(entry.name)}: {doubts}{stored}. Look at the sheet in "
-        f"images_sources/; it is held until the doubts are settled.",
+        error=f"{shown_name(entry.name)}: {doubts}{stored}. Look at it with `sheetflow review` or "
+        "in its review run; it is held until the doubts are settled.",
     )
 
 

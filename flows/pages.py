@@ -51,6 +51,11 @@ def flow_run_url(flow_run_id: object) -> str | None:
     return _ui(f"runs/flow-run/{flow_run_id}")
 
 
+def artifact_url(artifact_id: object) -> str | None:
+    """Return the address of an artifact's page, None if the UI's address is not known."""
+    return _ui(f"artifacts/artifact/{artifact_id}")
+
+
 def task_run_url(task_run_id: object) -> str | None:
     """Return the address of a task run's page, None if the UI's address is not known."""
     return _ui(f"runs/task-run/{task_run_id}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sheetflow.custody.files import digest_bytes, read_file
@@ -10,10 +11,12 @@ from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, load_entry, save_entry
 from sheetflow.custody.leases import check_lease
 from sheetflow.custody.names import shown_name
-from sheetflow.custody.results import save_result
+from sheetflow.custody.results import load_reading, save_result
 from sheetflow.errors import DigestMismatch, ImageTooLarge, TooManySymbols, WorkerFailed
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.reading import SheetReading
+from sheetflow.review.applying import apply
+from sheetflow.review.decisions import Decision
 from sheetflow.sheets import Counts, ProcessedSheet, Sheet, State
 from sheetflow.vision.crops import Crop, cut_pictures
 from sheetflow.vision.images import load_image
@@ -47,6 +50,10 @@ def process_sheet(
 ) -> ProcessedSheet:
     """Read a staged sheet in a process of its own, and keep its reading and crops.
 
+    What a review has decided is applied here, so that each pair's crop is cut, and kept with the
+    reading, in one place. The reading that the person saw is taken if it is still kept; else the
+    sheet is read again, and each decision finds its region there.
+
     The worker gives its results back and writes nothing: should this process be killed, what is
     left of it cannot get in the way of the run that takes the sheet over.
 
@@ -64,11 +71,17 @@ def process_sheet(
         FolderUnavailable: The results cannot be written now.
     """
     label = shown_name(sheet.name)
+    entry = load_entry(folders, sheet.sha256)
+    review = entry.review if entry is not None else None
+    decisions = review.decisions if review is not None else ()
+    as_read = load_reading(folders, sheet.sha256) if decisions else None
     try:
-        reading, crops = workers.run(read_and_cut, sheet, recognition, limits)
+        as_read, reading, crops = workers.run(
+            read_and_cut, sheet, recognition, limits, as_read=as_read, decisions=decisions
+        )
     except WorkerFailed as error:
         raise WorkerFailed(error.cause, cure=error.cure, sheet=label) from error
-    processed = save_result(folders, sheet, reading, crops)
+    processed = save_result(folders, sheet, reading, crops, as_read=as_read, review=review)
     logger.info(
         "%s: processed, %d pairs, %d doubts", sheet.label, len(reading.pairs), len(reading.doubts)
     )
@@ -76,11 +89,26 @@ def process_sheet(
 
 
 def read_and_cut(
-    sheet: Sheet, recognition: RecognitionSettings, limits: ProcessingLimits
-) -> tuple[SheetReading, list[Crop]]:
-    """Read a sheet's file and return what is on it, with the crops of its pairs in their order.
+    sheet: Sheet,
+    recognition: RecognitionSettings,
+    limits: ProcessingLimits,
+    *,
+    as_read: SheetReading | None = None,
+    decisions: Sequence[Decision] = (),
+) -> tuple[SheetReading, SheetReading, list[Crop]]:
+    """Read a sheet's file, apply what was decided about it, and cut the pictures of its pairs.
 
     The file is read once: the bytes that are hashed are those that are decoded.
+
+    Args:
+        sheet: The staged sheet.
+        recognition: How to read it.
+        limits: What is rejected.
+        as_read: What was read on it before; it is not read again then.
+        decisions: What a review has decided.
+
+    Returns:
+        What was read; that with the decisions applied; and the latter's crops, in its order.
 
     Raises:
         SheetRejected: The file is not an image that can be read whole, or is over a limit.
@@ -101,15 +129,16 @@ def read_and_cut(
             sheet=label,
         )
     image = load_image(data, sheet=label, max_pixels=limits.max_pixels)
-    reading = read_sheet(image, recognition)
-    symbols = Counts.of(reading).symbols
+    as_read = as_read or read_sheet(image, recognition)
+    symbols = Counts.of(as_read).symbols
     if symbols > limits.max_symbols:
         raise TooManySymbols(
             f"it bears {symbols} codes, more than the {limits.max_symbols} that a sheet may have",
             cure="Cut it into several sheets, or raise SHEETFLOW_MAX_SYMBOLS",
             sheet=label,
         )
-    return reading, cut_pictures(image, reading)
+    reading = apply(as_read, decisions)
+    return as_read, reading, cut_pictures(image, reading)
 
 
 def note_processed(

@@ -76,6 +76,7 @@ class SheetReading:
         discards: Headers, prices, logos, placeholders, decoy codes.
         doubts: Why a person should look at the sheet, a sentence each, those of its pairs
             included; empty for a sheet that can be believed as it is.
+        sheet_doubts: Those of `doubts` that no pair, picture or code bears: of the whole sheet.
     """
 
     size_px: tuple[int, int]
@@ -84,6 +85,7 @@ class SheetReading:
     unpaired_symbols: tuple[Symbol, ...] = ()
     discards: tuple[Discard, ...] = ()
     doubts: tuple[str, ...] = ()
+    sheet_doubts: tuple[str, ...] = ()
 
     @property
     def needs_review(self) -> bool:
@@ -125,7 +127,13 @@ class SheetReading:
                 for discard in value["discards"]
             ),
             doubts=tuple(value["doubts"]),
+            sheet_doubts=tuple(value["sheet_doubts"]),
         )
+
+
+def twice_on_sheet(code: str) -> str:
+    """Return the doubt about a pair whose code another pair of the sheet has too."""
+    return f"the code {code} stands on the sheet more than once"
 
 
 def _quad(points: Any) -> Quad:

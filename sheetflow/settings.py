@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         description="How long reading one sheet may take; then its decoder is ended and its "
         "attempt has failed.",
     )
+    reviews_at_once: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=20,
+        description="How many review runs wait in the Prefect UI at a time; the next ones are "
+        "asked for as these are answered. 0: reviews are made with `sheetflow review` alone.",
+    )
     min_free_bytes: Annotated[int, Field(ge=0)] = Field(
         default=256 * 1024 * 1024,
         description="A run does not start with less free disk than this under the data root.",

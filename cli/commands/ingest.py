@@ -62,11 +62,15 @@ def ingest_one(file: Path, *, on_doubt: str | None, as_json: bool, verbose: bool
     """
     settings = _settings(on_doubt)
     from sheetflow.custody.folders import prepare_folders
-    from sheetflow.custody.names import portable_name
     from sheetflow.custody.staging import bring_in
 
     prepare_folders(settings.folders)
-    path = bring_in(settings.folders, file)
+    take_one(settings, bring_in(settings.folders, file), as_json=as_json, verbose=verbose)
+
+
+def take_one(settings: Settings, path: Path, *, as_json: bool, verbose: bool = False) -> None:
+    """Take the sheet at a path in inbox or staging on, and exit."""
+    from sheetflow.custody.names import portable_name
 
     def run() -> Any:
         from flows.ingest import ingest_sheet

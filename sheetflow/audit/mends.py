@@ -17,6 +17,7 @@ from sheetflow.custody.leases import owned
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.returning import return_to_staging
 from sheetflow.errors import CustodyError
+from sheetflow.review.decisions import Review
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import Store
 from sheetflow.store.ledger import write_duplicate, write_entry
@@ -148,4 +149,5 @@ def _entry(sheet: Sheet, state: State, known: Document | None) -> Entry:
         staged_name=str(told.get("name") or sheet.name),
         archived_name=told.get("archived_name") if state is State.ARCHIVED else None,
         attempts=int(told.get("attempts") or 0),
+        reviews=tuple(Review.from_json(review) for review in told.get("reviews") or ()),
     )

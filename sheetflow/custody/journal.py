@@ -23,6 +23,7 @@ from typing import Any
 from sheetflow.custody.files import translated_errors, write_file
 from sheetflow.custody.folders import Folders
 from sheetflow.errors import Failure
+from sheetflow.review.decisions import Review
 from sheetflow.sheets import Counts, Sheet, State
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Entry:
         last_error: Why the last attempt failed; None after one that did not.
         failure: The same in parts; counts only where there is a `last_error`.
         history: What happened, in order.
+        reviews: What persons decided about it, in order; the last one holds.
     """
 
     sha256: str
@@ -112,6 +114,12 @@ class Entry:
     last_error: str | None = None
     failure: Failure | None = None
     history: tuple[Event, ...] = field(default=())
+    reviews: tuple[Review, ...] = field(default=())
+
+    @property
+    def review(self) -> Review | None:
+        """The review that holds, if there was one."""
+        return self.reviews[-1] if self.reviews else None
 
     def moved_on(
         self,
@@ -119,10 +127,11 @@ class Entry:
         *,
         flow_run_id: str | None = None,
         note: str | None = None,
+        by: str | None = None,
         **changes: Any,
     ) -> Entry:
         """Return the entry in its next state, with the step in its history."""
-        event = Event(str(state), now_iso(), whoami(), flow_run_id, note)
+        event = Event(str(state), now_iso(), by or whoami(), flow_run_id, note)
         return replace(self, state=state, history=(*self.history, event), **changes)
 
     def failed(
@@ -251,6 +260,7 @@ def entry_from_json(value: dict[str, Any]) -> Entry:
             "doubts": tuple(value["doubts"]),
             "failure": Failure(**value["failure"]) if value.get("failure") else None,
             "history": tuple(Event(**event) for event in value["history"]),
+            "reviews": tuple(Review.from_json(review) for review in value.get("reviews", ())),
         }
     )
 

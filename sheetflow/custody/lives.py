@@ -38,6 +38,7 @@ class Life:
         forced: Who archived it by force, when, why, and what was not stored.
         duplicates: Under which names the same bytes came again.
         history: Every step: `state`, `at`, `by`, `flow_run_id`, `note`.
+        reviews: What persons decided about it, in order; the last one holds.
         known_to: Who knows of it: "journal", "ledger" or both; none for a new file.
     """
 
@@ -53,6 +54,7 @@ class Life:
     forced: Mapping[str, Any] | None = None
     duplicates: tuple[Mapping[str, Any], ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
+    reviews: tuple[Mapping[str, Any], ...] = ()
     known_to: tuple[str, ...] = ()
 
     @property
@@ -127,6 +129,7 @@ def _life(folders: Folders, sha256: str, document: Document | None) -> Life:
         forced=record.release.to_json() if record and in_force else told.get("forced"),
         duplicates=tuple((document or {}).get("duplicates") or ()),
         history=_history(entry, document),
+        reviews=tuple(told.get("reviews") or (document or {}).get("reviews") or ()),
         known_to=tuple(
             who for who, what in (("journal", entry), ("ledger", document)) if what is not None
         ),

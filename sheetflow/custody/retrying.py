@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.journal import Entry, load_entry, save_entry, whoami
+from sheetflow.custody.journal import Entry, load_entry, now_iso, save_entry, whoami
 from sheetflow.custody.lookup import Found, choose, quarantined_sheets, staged_sheets
 from sheetflow.custody.names import portable_name, shown_name
 from sheetflow.custody.results import discard_result
 from sheetflow.custody.returning import return_to_inbox
 from sheetflow.errors import UsageError
+from sheetflow.review.decisions import Review, Verdict
 from sheetflow.sheets import Sheet, State
 
 logger = logging.getLogger(__name__)
@@ -95,6 +97,10 @@ def _out_of_quarantine(folders: Folders, sheet: Sheet, found: Found, note: str) 
     entry = load_entry(folders, sheet.sha256)
     if entry is None:
         entry = Entry(sheet.sha256, found.names[0], State.REJECTED, sheet.name)
+    if entry.review is not None and entry.review.verdict is Verdict.REJECTED:
+        # A person had rejected it: else the next run would do as that review says.
+        taken_back = Review(uuid4().hex, now_iso(), whoami(), Verdict.REREAD, note=note)
+        entry = replace(entry, reviews=(*entry.reviews, taken_back))
     target = return_to_inbox(folders, sheet, entry, note=note)
     entry = load_entry(folders, sheet.sha256) or entry
     return Retried(target.name, sheet.sha256, State.REJECTED, target, entry)
@@ -105,6 +111,25 @@ def _afresh_in_staging(folders: Folders, sheet: Sheet, note: str) -> Retried:
     if entry is None:
         entry = Entry(sheet.sha256, sheet.name, State.STAGED, sheet.name)
     was = State.FAILED if entry.last_error else entry.state
+    entry = start_afresh(folders, sheet, entry, note=note)
+    logger.info("%s: %s", sheet.label, note)
+    return Retried(entry.name, sheet.sha256, was, sheet.path, entry)
+
+
+def start_afresh(
+    folders: Folders, sheet: Sheet, entry: Entry, *, note: str, **of_event: str | None
+) -> Entry:
+    """Throw away what was read on a staged sheet, so that the next run reads it again.
+
+    What persons decided about it stays, and is applied to the new reading.
+
+    Args:
+        folders: The four places.
+        sheet: The staged sheet, owned by the caller.
+        entry: What is known of it.
+        note: For the history.
+        of_event: What `Entry.moved_on` takes besides: `by`, `flow_run_id`.
+    """
     # The results first: killed in between, the sheet is still one that can be retried.
     discard_result(folders, sheet)
     entry = replace(
@@ -115,10 +140,9 @@ def _afresh_in_staging(folders: Folders, sheet: Sheet, note: str) -> Retried:
         doubts=(),
         stored_pairs=0,
         last_error=None,
-    ).moved_on(State.STAGED, note=note)
+    ).moved_on(State.STAGED, note=note, **of_event)
     save_entry(folders, entry)
-    logger.info("%s: %s", sheet.label, note)
-    return Retried(entry.name, sheet.sha256, was, sheet.path, entry)
+    return entry
 
 
 def _meant(name: str, candidates: Sequence[Found], staged: Sequence[Found]) -> Found:

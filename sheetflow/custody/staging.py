@@ -86,10 +86,17 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
         staged_name = entry.staged_name  # a move that was cut off between copy and removal
     else:
         staged_name = free_name(folders.staging, sheet.name, sha256=sheet.sha256)
-        # A sheet that was rejected, and put back by `retry`, keeps its history.
+        # A sheet that was rejected, and put back by `retry`, keeps its history and its reviews.
         history = entry.history if entry is not None else ()
+        reviews = entry.reviews if entry is not None else ()
         entry = Entry(
-            sheet.sha256, sheet.name, State.WAITING, staged_name, origin=origin, history=history
+            sheet.sha256,
+            sheet.name,
+            State.WAITING,
+            staged_name,
+            origin=origin,
+            history=history,
+            reviews=reviews,
         ).moved_on(State.WAITING, flow_run_id=flow_run_id)
         save_entry(folders, entry)
     target = folders.staging / staged_name

@@ -10,7 +10,7 @@ transaction, so a standalone MongoDB is as safe as a replica set.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -103,7 +103,7 @@ class _Plan:
 
 def _plan(store: Store, sheet_sha256: str, drafts: Sequence[Draft]) -> _Plan:
     codes = [draft.code for draft in drafts]
-    fields = {"code": 1, "revision": 1, "image_sha256": 1, "source_image.sha256": 1}
+    fields = {"code": 1, "revision": 1, "image_sha256": 1, "symbology": 1, "source_image": 1}
     present = {doc["code"]: doc for doc in store.records.find({"code": {"$in": codes}}, fields)}
     changed = [
         draft
@@ -117,7 +117,8 @@ def _plan(store: Store, sheet_sha256: str, drafts: Sequence[Draft]) -> _Plan:
         for doc in _superseded(store, sheet_sha256, [draft.code for draft in changed])
     }
     now = datetime.now(UTC)
-    operations, replaced = [], []
+    operations = [_place_anew(draft, now) for draft in drafts if _is_misplaced(draft, present)]
+    replaced = []
     for draft in changed:
         earlier = present.get(draft.code)
         if earlier is None:
@@ -128,6 +129,36 @@ def _plan(store: Store, sheet_sha256: str, drafts: Sequence[Draft]) -> _Plan:
             operations.append(_replace(draft, earlier, now))
             replaced.append((draft.code, earlier.get("revision") or 0))
     return _Plan(operations, replaced)
+
+
+def _is_misplaced(draft: Draft, present: Mapping[str, Document]) -> bool:
+    """Tell whether a picture is stored as it is, from this sheet, but with another place on it.
+
+    A review numbers the pairs of a sheet anew, of which the certain ones may be stored already.
+    """
+    record = present.get(draft.code, {})
+    same = record.get("image_sha256") == draft.image_sha256
+    if not same or not _is_from(record, draft.source_image["sha256"]):
+        return False
+    return (record["source_image"], record["symbology"]) != (draft.source_image, draft.symbology)
+
+
+def _place_anew(draft: Draft, now: datetime) -> UpdateOne:
+    return UpdateOne(
+        {
+            "code": draft.code,
+            "image_sha256": draft.image_sha256,
+            "source_image.sha256": draft.source_image["sha256"],
+        },
+        {
+            "$set": {
+                "source_image": draft.source_image,
+                "symbology": draft.symbology,
+                "run": draft.run,
+                "updated_at": now,
+            }
+        },
+    )
 
 
 def _is_from(record: Document, sheet_sha256: str) -> bool:

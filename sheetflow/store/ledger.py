@@ -10,6 +10,7 @@ from typing import Any
 from sheetflow.custody.journal import Entry, Event
 from sheetflow.custody.names import portable_name
 from sheetflow.receipts import UploadReceipt
+from sheetflow.review.decisions import Review
 from sheetflow.sheets import Counts, State
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
@@ -29,7 +30,11 @@ def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = N
             "complete": receipt.complete,
             "pairs": [asdict(line) for line in receipt.lines],
         }
-    write_fields(store, entry.sha256, entry.history, {"$set": fields})
+    update: dict[str, Any] = {"$set": fields}
+    if entry.reviews:
+        # A set: one that the journal has lost stays on record here.
+        update["$addToSet"] = {"reviews": {"$each": [_review(item) for item in entry.reviews]}}
+    write_fields(store, entry.sha256, entry.history, update)
 
 
 def entry_fields(entry: Entry) -> dict[str, Any]:
@@ -100,6 +105,10 @@ def write_duplicate(
                 "$set": {"updated_at": datetime.now(UTC)},
             },
         )
+
+
+def _review(review: Review) -> dict[str, Any]:
+    return {**review.to_json(), "at": datetime.fromisoformat(review.at)}
 
 
 def _event(event: Event) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sheetflow.reading import Discard, Pair, SheetReading, Symbol
+from sheetflow.reading import Discard, Pair, SheetReading, Symbol, twice_on_sheet
 from sheetflow.vision.barcodes import CERTAIN
 from sheetflow.vision.geometry import Box, Quad, move_quad, union_of
 from sheetflow.vision.page import UprightPage
@@ -66,7 +66,7 @@ def reading_of(findings: Findings, *, expected_pairs: int | None = None) -> Shee
         expected_pairs: How many pairs it should have, if the caller knows.
     """
     pairs = _pairs(findings)
-    doubts = [*_doubts_of_items(findings, pairs), *_doubts_outside(findings)]
+    doubts = _doubts_outside(findings)
     if findings.is_ambiguous:
         doubts.append("the codes could as well belong to the pictures on their other side")
     if not pairs:
@@ -87,7 +87,8 @@ def reading_of(findings: Findings, *, expected_pairs: int | None = None) -> Shee
             if item.code is not None and item.picture is None
         ),
         discards=tuple(_discards(findings)),
-        doubts=tuple(doubts),
+        doubts=(*_doubts_of_items(findings, pairs), *doubts),
+        sheet_doubts=tuple(doubts),
     )
 
 
@@ -118,7 +119,7 @@ def _doubts_of_code(symbol: Symbol, times: int) -> list[str]:
     if symbol.confidence < CERTAIN:
         doubts.append(f"the code {symbol.payload} was read with doubt")
     if times > 1:
-        doubts.append(f"the code {symbol.payload} stands on the sheet more than once")
+        doubts.append(twice_on_sheet(symbol.payload))
     return doubts
 
 

@@ -69,9 +69,8 @@ def read_sheet(
 ) -> SheetReading:
     """Read one sheet; the same image and settings always give the same reading."""
     if min(image.size_px) < _SMALLEST_SHEET_PX:
-        return SheetReading(
-            size_px=image.size_px, doubts=("the sheet is too small to show a pair",)
-        )
+        too_small = ("the sheet is too small to show a pair",)
+        return SheetReading(size_px=image.size_px, doubts=too_small, sheet_doubts=too_small)
     symbologies = settings.symbologies
     symbols = decode_symbols(image.luminance, symbologies=symbologies)
     if not symbols:

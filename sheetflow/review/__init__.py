@@ -1,0 +1,1 @@
+"""Reviews: what a person decides about a sheet, checked, kept, and applied to its reading."""
