@@ -42,6 +42,7 @@ from sheetflow.custody.transfers import copy_file, free_name, move_file, unused_
 from sheetflow.errors import CustodyError, Failure, NameTaken, SheetRejected, UsageError
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
     target = folders.staging / staged_name
     move_file(sheet.path, target, sha256=sheet.sha256)
     save_entry(folders, entry.moved_on(State.STAGED, flow_run_id=flow_run_id))
-    logger.info("%s: staged", sheet.label)
+    logger.info("%s: staged", sheet.label, extra=about("staged", sheet))
     return Sheet(staged_name, sheet.sha256, target)
 
 
@@ -231,7 +232,9 @@ def archive_sheet(
         replace(entry, last_error=None).moved_on(State.ARCHIVED, flow_run_id=flow_run_id),
     )
     target = folders.archive / (entry.archived_name or entry.name)
-    logger.info("%s: archived as %s", sheet.label, shown_name(target.name))
+    logger.info(
+        "%s: archived as %s", sheet.label, shown_name(target.name), extra=about("archived", sheet)
+    )
     return target
 
 
@@ -261,7 +264,7 @@ def release_sheet(
         )
     target = folders.archive / archived_name
     move_file(sheet.path, target, sha256=sheet.sha256)
-    logger.warning("%s: %s", sheet.label, release.note())
+    logger.warning("%s: %s", sheet.label, release.note(), extra=about("forced", sheet))
     return target
 
 
@@ -294,7 +297,12 @@ def archive_duplicate(folders: Folders, sheet: Sheet) -> Path:
     target = folders.archive / plan_duplicate(folders, sheet).archived_name
     move_file(sheet.path, target, sha256=sheet.sha256)
     forget_sheet(folders, sheet.sha256)
-    logger.info("%s: a duplicate, archived as %s", sheet.label, shown_name(target.name))
+    logger.info(
+        "%s: a duplicate, archived as %s",
+        sheet.label,
+        shown_name(target.name),
+        extra=about("duplicate", sheet),
+    )
     return target
 
 
@@ -332,7 +340,12 @@ def quarantine_sheet(
                 State.REJECTED, flow_run_id=flow_run_id, note=str(error)
             ),
         )
-    logger.warning("%s: rejected: %s", sheet.label, error)
+    logger.warning(
+        "%s: rejected: %s",
+        sheet.label,
+        error,
+        extra=about("rejected", sheet, cause=type(error).__name__),
+    )
     return target
 
 
@@ -353,7 +366,8 @@ def record_failure(
     entry = load_entry(folders, sheet.sha256)
     if entry is not None:
         save_entry(folders, entry.failed(error, failure=failure, flow_run_id=flow_run_id))
-    logger.error("%s: failed: %s", sheet.label, error)
+    cause = failure.kind if failure is not None else None
+    logger.error("%s: failed: %s", sheet.label, error, extra=about("failed", sheet, cause=cause))
 
 
 def _named(folders: Folders, name: str) -> Path | None:

@@ -17,6 +17,7 @@ from sheetflow.custody.results import discard_result
 from sheetflow.custody.returning import return_to_inbox
 from sheetflow.errors import UsageError
 from sheetflow.sheets import Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def _afresh_in_staging(folders: Folders, sheet: Sheet, note: str) -> Retried:
         last_error=None,
     ).moved_on(State.STAGED, note=note)
     save_entry(folders, entry)
-    logger.info("%s: %s", sheet.label, note)
+    logger.info("%s: %s", sheet.label, note, extra=about("retried", sheet))
     return Retried(entry.name, sheet.sha256, was, sheet.path, entry)
 
 
