@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events import Event, Resource
 from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
 
 from deployments.automations import (
@@ -30,6 +33,8 @@ from deployments.channels import (
 from flows.delivery import REPEAT, TEST_EVENT, deliver
 from sheetflow.settings import Settings
 
+logger = logging.getLogger("sheetflow.notifications")
+
 _TEST_TIMEOUT_S = 60.0
 
 
@@ -49,6 +54,16 @@ def set_up_notifications(settings: Settings) -> list[Change]:
         # Last, because no automation may be left that sends through a block that is gone.
         gone = remove_blocks(client, keep={way.name for way in ways})
     return [*changes, *(Change(name, "removed") for name in gone)]
+
+
+def keep_notifications(settings: Settings) -> None:
+    """Set up the channels that the settings name, if any; for serving, which goes on without."""
+    if not channels(settings):
+        return  # what was set up with other settings is not for a mere start to remove
+    try:
+        set_up_notifications(settings)
+    except (httpx.HTTPError, PrefectException) as error:
+        logger.warning("Notifications cannot be set up now, run `sheetflow notify`: %s", error)
 
 
 @dataclass(frozen=True)

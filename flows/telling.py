@@ -25,12 +25,12 @@ from prefect.client.schemas.objects import StateType
 from prefect.context import SyncClientContext
 from prefect.events import Event, RelatedResource, Resource
 from prefect.runtime import flow_run
-from prefect.utilities.urls import url_for
 
 from flows.delivery import REPEAT, Delivery, deliver
 from flows.outcomes import Outcome
+from flows.pages import flow_run_url
 from sheetflow.audit.report import Problem
-from sheetflow.errors import ConfigurationError
+from sheetflow.errors import ConfigurationError, UsageError
 from sheetflow.settings import Settings, load_settings
 from sheetflow.sheets import State
 from sheetflow.telling.figures import FIGURES, keep_figures
@@ -86,6 +86,8 @@ def end_told(root: Path | None) -> Iterator[None]:
     """Tell people if an error ends the run itself, before it can say what became of its sheets."""
     try:
         yield
+    except UsageError:
+        raise  # whoever asked for what cannot be is told by the run
     except Exception as error:
         trouble, settings = run_trouble(error), _settings_despite(root)
         # How far it came does not show whether another trouble is over.
@@ -179,7 +181,7 @@ def _event(settings: Settings, notice: Notice, *, remembered: bool) -> Event:
     about = notice.about.strip("/").replace("/", ".") or "all"
     where = f"{socket.gethostname()}:{settings.root.expanduser().absolute()}"
     run_id = flow_run.get_id()
-    url = url_for("flow-run", obj_id=run_id) if run_id else None
+    url = flow_run_url(run_id) if run_id else None
     message = message_of(notice, where=where, url=url)
     related = [
         {
