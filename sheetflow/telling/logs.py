@@ -5,6 +5,7 @@ This is the door to python-json-logger and concurrent-log-handler.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -77,6 +78,11 @@ class _RotatingFile(ConcurrentRotatingFileHandler):
     """A file that several processes write to, and that one of them puts aside once it is full."""
 
     complained = False
+
+    def close(self) -> None:
+        """Close the file; what a full disk does not take is lost, and nothing else."""
+        with contextlib.suppress(OSError):
+            super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's own
         """Say once that lines are lost; a full disk must not fill the terminal too."""

@@ -102,11 +102,8 @@ def test_a_log_file_that_cannot_be_is_told_with_its_cure(tmp_path) -> None:
 def test_lines_that_cannot_be_written_are_complained_of_once_and_stop_nothing(
     log, tmp_path, capfd
 ) -> None:
-    handler = own_handler(Settings(root=tmp_path, log_file="l.log"), dict)
-    log.addHandler(handler)
-    log.info("written")
-    handler.stream.close()
-    handler.stream = Path("/dev/full").open("w")  # noqa: SIM115
+    (tmp_path / "l.log").symlink_to("/dev/full")
+    log.addHandler(own_handler(Settings(root=tmp_path, log_file="l.log"), dict))
     for _ in range(3):
         log.info("lost")
     assert capfd.readouterr().err.count("log lines are lost") == 1
@@ -116,7 +113,8 @@ def events_in_the_code() -> set[str]:
     found = set()
     for room in ("sheetflow", "tasks", "flows", "deployments", "cli"):
         for path in (REPOSITORY / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            text = path.read_text()
+            for node in ast.walk(ast.parse(text)) if "about(" in text else ():
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "about":
                     found.add(ast.literal_eval(node.args[0]))
     return found
@@ -125,4 +123,4 @@ def events_in_the_code() -> set[str]:
 def test_every_event_and_field_is_explained() -> None:
     page = (REPOSITORY / "docs" / "logs.md").read_text()
     told = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))
-    assert events_in_the_code() | {"note"} == told & (events_in_the_code() | {"note"})
+    assert (events_in_the_code() | {"note"}) - told == set()
