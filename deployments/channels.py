@@ -182,6 +182,12 @@ def _mail(settings: Settings) -> SlackWebhook:
     account = ""
     if settings.smtp_user and settings.smtp_password is not None:
         password = settings.smtp_password.get_secret_value()
+        if not f"{settings.smtp_user}{password}".isascii():
+            # Source: smtplib, as of Python 3.11, encodes both as ASCII before it sends them.
+            raise ConfigurationError(
+                "the mail account's name or password holds letters beyond ASCII",
+                cure="Give that account another password; mail cannot be sent with this one",
+            )
         account = f"{quote(settings.smtp_user, safe='')}:{quote(password, safe='')}@"
     to = [address.strip() for address in settings.notify_email_to.split(",") if address.strip()]
     options = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from prefect.states import Crashed
 from deployments.notifications import set_up_notifications, try_channels
 from flows.ingest import ingest_sheets
 from sheetflow.settings import Settings, SmtpSecurity
+from sheetflow.telling.told import remembering
 from tests.receivers import Mailbox, Receiver, until
 
 AWAY = "mongodb://127.0.0.1:1/?directConnection=true"
@@ -136,14 +138,13 @@ def test_a_message_that_no_channel_took_is_told_by_the_next_run(
     assert heard.subjects() == [
         "sheetflow: link.png could not be taken: it is a link, and links are not followed"
     ]
-    run(ingest_sheets)
-    assert heard.subjects() == []
 
 
 def test_crashed_runs_are_one_message_an_hour_and_the_next_good_run_ends_them(
     run, folders, heard
 ) -> None:
-    run(ingest_sheets)
+    with remembering(folders) as memory:
+        memory.at = datetime.now(UTC)
     with get_client(sync_client=True) as client:
         for _ in range(3):
             crashed = client.create_flow_run(ingest_sheets, state=None)
@@ -157,24 +158,6 @@ def test_crashed_runs_are_one_message_an_hour_and_the_next_good_run_ends_them(
         "sheetflow: ingest-sheets crashed",
         "sheetflow: all is well again",
     ]
-
-
-def test_set_up_again_changes_nothing_and_leaves_what_is_not_ours(channels, tmp_path) -> None:
-    with get_client(sync_client=True) as client:
-        theirs = client.create_automation(
-            AutomationCore(name="theirs", trigger=EventTrigger(expect={"x"}), actions=[DoNothing()])
-        )
-        before = client.read_automations()
-        changes = set_up_notifications(channels.settings(tmp_path))
-        assert {change.done for change in changes} == {"unchanged"}
-        assert client.read_automations() == before
-        fewer = channels.settings(tmp_path).model_copy(update={"notify_slack": None})
-        assert "removed" in {change.done for change in set_up_notifications(fewer)}
-        set_up_notifications(Settings(root=tmp_path))
-        left = {automation.name for automation in client.read_automations()}
-        assert left == {"theirs", "sheetflow: end dead runs"}
-        set_up_notifications(channels.settings(tmp_path))
-        client.delete_automation(theirs)
 
 
 def test_a_trial_tells_which_channel_works_and_no_secret(channels, tmp_path, capfd) -> None:
@@ -191,3 +174,29 @@ def test_a_trial_tells_which_channel_works_and_no_secret(channels, tmp_path, cap
         ]
         stored += [event.model_dump_json() for event in client.read_events(limit=50).events]
     assert "s3cret" not in "".join([*stored, *capfd.readouterr(), *map(str, tried.values())])
+
+
+def test_set_up_again_changes_nothing_and_leaves_what_is_not_ours(channels, tmp_path) -> None:
+    settings = channels.settings(tmp_path)
+    with get_client(sync_client=True) as client:
+        theirs = client.create_automation(
+            AutomationCore(name="theirs", trigger=EventTrigger(expect={"x"}), actions=[DoNothing()])
+        )
+        before = client.read_automations()
+        assert {change.done for change in set_up_notifications(settings)} == {"unchanged"}
+        assert client.read_automations() == before
+        fewer = settings.model_copy(update={"notify_slack": None})
+        done = {change.name: change.done for change in set_up_notifications(fewer)}
+        assert done == {
+            "webhook": "unchanged",
+            "e-mail": "unchanged",
+            "sheetflow: tell people": "updated",
+            "sheetflow: tell of crashed runs": "updated",
+            "sheetflow: end dead runs": "unchanged",
+            "sheetflow-slack": "removed",
+        }
+        assert set_up_notifications(fewer)[2].done == "unchanged"
+        set_up_notifications(Settings(root=tmp_path))
+        left = {automation.name for automation in client.read_automations()}
+        assert left == {"theirs", "sheetflow: end dead runs"}
+        client.delete_automation(theirs)
