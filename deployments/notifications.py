@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events import Event, Resource
+from prefect.events.actions import ActionTypes
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
@@ -19,15 +20,18 @@ from deployments.automations import (
     Change,
     bring_about,
     crashed_automation,
+    late_automation,
     notices_automation,
     zombie_automation,
 )
 from deployments.channels import (
     NOTICE,
     Channel,
+    Words,
     channels,
     crashed_words,
     keep_block,
+    late_words,
     remove_blocks,
 )
 from flows.delivery import REPEAT, TEST_EVENT, deliver
@@ -98,9 +102,14 @@ def try_channels(settings: Settings) -> list[Tried]:
 def _automations(client: SyncPrefectClient, ways: Sequence[Channel]) -> list[AutomationCore]:
     if not ways:
         return [zombie_automation()]
-    crashed = crashed_words(PREFECT_UI_URL.value().rstrip("/"))
+    ui_url = PREFECT_UI_URL.value().rstrip("/")
+
+    def saying(words: Words) -> list[ActionTypes]:
+        return [way.action(client, words) for way in ways]
+
     return [
-        notices_automation([way.action(client, NOTICE) for way in ways]),
-        crashed_automation([way.action(client, crashed) for way in ways]),
+        notices_automation(saying(NOTICE)),
+        crashed_automation(saying(crashed_words(ui_url))),
+        late_automation(saying(late_words(ui_url))),
         zombie_automation(),
     ]

@@ -10,7 +10,9 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 from prefect.blocks.abstract import NotificationError
 
+from deployments.automations import FLOWS
 from deployments.channels import Channel, channels
+from deployments.definitions import deployments
 from sheetflow.errors import ConfigurationError
 from sheetflow.settings import Settings
 from tests.receivers import Mailbox
@@ -105,3 +107,7 @@ def test_slacks_own_address_is_known() -> None:
     assert found.name == "sheetflow-slack"
     [way] = found.block._apprise_client
     assert way.service_name == "Slack"
+
+
+def test_the_automations_know_every_flow(settings) -> None:
+    assert {deployment.flow_name for deployment in deployments(settings)} <= set(FLOWS)

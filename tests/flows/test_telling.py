@@ -192,6 +192,7 @@ def test_set_up_again_changes_nothing_and_leaves_what_is_not_ours(channels, tmp_
             "e-mail": "unchanged",
             "sheetflow: tell people": "updated",
             "sheetflow: tell of crashed runs": "updated",
+            "sheetflow: tell of late runs": "updated",
             "sheetflow: end dead runs": "unchanged",
             "sheetflow-slack": "removed",
         }
