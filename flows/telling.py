@@ -26,7 +26,7 @@ from prefect.context import SyncClientContext
 from prefect.events import Event, RelatedResource, Resource
 from prefect.runtime import flow_run
 
-from flows.delivery import REPEAT, Delivery, deliver
+from flows.delivery import REPEAT, Delivery, deliver, notice_event
 from flows.outcomes import Outcome
 from flows.pages import flow_run_url
 from sheetflow.audit.report import Problem
@@ -197,7 +197,7 @@ def _event(settings: Settings, notice: Notice, *, remembered: bool) -> Event:
     event_id = uuid4()
     return Event(
         id=event_id,
-        event=f"sheetflow.{notice.news}",
+        event=notice_event(notice.news),
         resource=Resource(
             {
                 "prefect.resource.id": f"sheetflow.{about}",

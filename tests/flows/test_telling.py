@@ -99,8 +99,8 @@ def test_a_review_and_a_rejected_file_are_told_by_name(run, folders, drawn, hear
     (folders.inbox / "letter.doc").write_bytes(b"no image at all")
     run(ingest_sheets)
     told = {body["news"]: body for body in heard.webhook.bodies}
-    assert told["review.waiting"]["sheets"] == ["doubt.png"]
-    assert "no readable code" in told["review.waiting"]["body"]
+    assert told["review"]["sheets"] == ["doubt.png"]
+    assert "no readable code" in told["review"]["body"]
     assert told["trouble"]["sheets"] == ["letter.doc"]
     assert sorted(heard.subjects()) == [
         "sheetflow: doubt.png needs a review",

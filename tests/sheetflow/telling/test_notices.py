@@ -70,7 +70,7 @@ def test_an_end_is_told_though_something_else_goes_on() -> None:
 
 
 def test_each_sheet_in_doubt_is_news_but_only_once() -> None:
-    assert told(after((review("a.png"),))) == [("review.waiting", 1)]
+    assert told(after((review("a.png"),))) == [("review", 1)]
     more = after((review("a.png"),), (review("a.png", "b.png"),))
     assert [list(notice.sheets) for notice in more.notices] == [["b.png"]]
     assert told(after((review("a.png", "b.png"),), (review("b.png"),))) == []
