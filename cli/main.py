@@ -16,6 +16,7 @@ from cli.commands.audit import audit
 from cli.commands.doctor import doctor
 from cli.commands.force_archive import force_archive
 from cli.commands.ingest import ingest, ingest_one
+from cli.commands.metrics import metrics
 from cli.commands.notify import notify
 from cli.commands.read import read
 from cli.commands.retry import retry
@@ -62,6 +63,7 @@ for command in (
     serve,
     watch,
     notify,
+    metrics,
     samples,
     doctor,
 ):

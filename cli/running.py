@@ -54,9 +54,6 @@ class FinishedRun:
 
 def prepare_prefect(*, verbose: bool) -> None:
     """Set what Prefect reads once, when it is imported."""
-    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "sheetflow")
-    # Lines that our servers' start and stop write belong to no run.
-    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 

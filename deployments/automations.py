@@ -49,17 +49,43 @@ def notices_automation(actions: Sequence[ActionTypes]) -> AutomationCore:
 
 
 def crashed_automation(actions: Sequence[ActionTypes]) -> AutomationCore:
-    """Tell of a run that crashed, or that nobody takes up; once an hour, however many there are."""
+    """Tell of a run that crashed; of one in an hour, however many there are."""
     return AutomationCore(
         name="sheetflow: tell of crashed runs",
-        description="A crashed or late run of sheetflow is told to every channel, but only one "
-        "in an hour; see `sheetflow notify`.",
+        description="A crashed run of sheetflow is told to every channel, but only one in an "
+        "hour; see `sheetflow notify`.",
         trigger=EventTrigger(
-            expect={"prefect.flow-run.Crashed", "prefect.flow-run.Late"},
+            expect={"prefect.flow-run.Crashed"},
             match_related=_OUR_FLOWS,
             posture=Posture.Reactive,
             threshold=1,
             within=_ONCE_AN_HOUR,
+        ),
+        actions=list(actions),
+        owner_resource=OWNER,
+    )
+
+
+def late_automation(
+    actions: Sequence[ActionTypes], *, patience: timedelta = _ONCE_AN_HOUR
+) -> AutomationCore:
+    """Tell that runs are due and nothing takes them up: whoever should is dead, the server is not.
+
+    Args:
+        actions: The channels.
+        patience: How long after a run was late another one must have begun.
+    """
+    return AutomationCore(
+        name="sheetflow: tell of late runs",
+        description="If a run of sheetflow is late and none begins for an hour, that is told to "
+        "every channel; see `sheetflow notify`.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.Late"},
+            expect={"prefect.flow-run.Running"},
+            match_related=_OUR_FLOWS,
+            posture=Posture.Proactive,
+            threshold=1,
+            within=patience,
         ),
         actions=list(actions),
         owner_resource=OWNER,

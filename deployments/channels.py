@@ -101,28 +101,48 @@ def channels(settings: Settings) -> list[Channel]:
 
 
 def crashed_words(ui_url: str) -> Words:
-    """Return what is said of a crashed or late run.
+    """Return what is said of a crashed run.
 
     Args:
         ui_url: Where the UI is.
     """
-    subject = "sheetflow: {{ flow.name }} {{ flow_run.state.name | lower }}"
-    cause = (
-        "{% if flow_run.state.name == 'Late' %}nothing takes up the run{% else %}"
-        "{{ flow_run.state.message }}{% endif %}"
+    return _of_run(
+        "crashed",
+        ui_url,
+        what="crashed",
+        cause="{{ flow_run.state.message }}",
+        cure="Every sheet is safe where it is, and the next run goes on with it",
     )
-    cure = (
-        "Every sheet is safe where it is, and the next run goes on with it. If none comes, start "
-        "`sheetflow serve` or the worker again"
+
+
+def late_words(ui_url: str) -> Words:
+    """Return what is said where runs are due and none begins; the argument is as above."""
+    return _of_run(
+        "late",
+        ui_url,
+        what="is late",
+        cause="runs are due, and nothing has begun one for an hour",
+        cure="Start `sheetflow serve` or the worker again; every sheet is safe where it is",
     )
+
+
+def _of_run(news: str, ui_url: str, *, what: str, cause: str, cure: str) -> Words:
+    subject = f"sheetflow: {{{{ flow.name }}}} {what}"
     url = f"{ui_url}/runs/flow-run/{{{{ flow_run.id }}}}"
     body = f"Cause: {cause}.\nCure: {cure}.\nRun: {url}"
-    parts = {"subject": subject, "body": body, "cause": cause, "cure": cure, "url": url}
+    parts = {
+        "news": news,
+        "subject": subject,
+        "body": body,
+        "cause": cause,
+        "cure": cure,
+        "url": url,
+    }
     fields = (
         f'"{name}": {{% set text %}}{text}{{% endset %}}{{{{ text | tojson }}}}'
         for name, text in parts.items()
     )
-    return Words(subject, body, f'{{"news": "crashed", {", ".join(fields)}}}')
+    return Words(subject, body, f"{{{', '.join(fields)}}}")
 
 
 def keep_block(channel: Channel) -> str:
@@ -182,6 +202,12 @@ def _mail(settings: Settings) -> SlackWebhook:
     account = ""
     if settings.smtp_user and settings.smtp_password is not None:
         password = settings.smtp_password.get_secret_value()
+        if not f"{settings.smtp_user}{password}".isascii():
+            # Source: smtplib, as of Python 3.11, encodes both as ASCII before it sends them.
+            raise ConfigurationError(
+                "the mail account's name or password holds letters beyond ASCII",
+                cure="Give that account another password; mail cannot be sent with this one",
+            )
         account = f"{quote(settings.smtp_user, safe='')}:{quote(password, safe='')}@"
     to = [address.strip() for address in settings.notify_email_to.split(",") if address.strip()]
     options = {

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events import Event, Resource
+from prefect.events.actions import ActionTypes
 from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
 
 from deployments.automations import (
     Change,
     bring_about,
     crashed_automation,
+    late_automation,
     notices_automation,
     zombie_automation,
 )
 from deployments.channels import (
     NOTICE,
     Channel,
+    Words,
     channels,
     crashed_words,
     keep_block,
+    late_words,
     remove_blocks,
 )
 from flows.delivery import REPEAT, TEST_EVENT, deliver
 from sheetflow.settings import Settings
+
+logger = logging.getLogger("sheetflow.notifications")
 
 _TEST_TIMEOUT_S = 60.0
 
@@ -49,6 +58,16 @@ def set_up_notifications(settings: Settings) -> list[Change]:
         # Last, because no automation may be left that sends through a block that is gone.
         gone = remove_blocks(client, keep={way.name for way in ways})
     return [*changes, *(Change(name, "removed") for name in gone)]
+
+
+def keep_notifications(settings: Settings) -> None:
+    """Set up the channels that the settings name, if any; for serving, which goes on without."""
+    if not channels(settings):
+        return  # what was set up with other settings is not for a mere start to remove
+    try:
+        set_up_notifications(settings)
+    except (httpx.HTTPError, PrefectException) as error:
+        logger.warning("Notifications cannot be set up now, run `sheetflow notify`: %s", error)
 
 
 @dataclass(frozen=True)
@@ -83,9 +102,14 @@ def try_channels(settings: Settings) -> list[Tried]:
 def _automations(client: SyncPrefectClient, ways: Sequence[Channel]) -> list[AutomationCore]:
     if not ways:
         return [zombie_automation()]
-    crashed = crashed_words(PREFECT_UI_URL.value().rstrip("/"))
+    ui_url = PREFECT_UI_URL.value().rstrip("/")
+
+    def saying(words: Words) -> list[ActionTypes]:
+        return [way.action(client, words) for way in ways]
+
     return [
-        notices_automation([way.action(client, NOTICE) for way in ways]),
-        crashed_automation([way.action(client, crashed) for way in ways]),
+        notices_automation(saying(NOTICE)),
+        crashed_automation(saying(crashed_words(ui_url))),
+        late_automation(saying(late_words(ui_url))),
         zombie_automation(),
     ]

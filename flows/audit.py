@@ -12,12 +12,11 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from flows.beginning import begin
 from flows.living import living
 from flows.telling import end_told, tell_of_audit
 from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.sampling import Sample
-from sheetflow.custody.folders import prepare_folders
-from sheetflow.settings import load_settings
 from tasks.audit import examine
 
 _SHOWN_AT_MOST = 500
@@ -49,8 +48,7 @@ def audit(
         root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
     with end_told(root):
-        settings = load_settings(root=root)
-        prepare_folders(settings.folders)
+        settings = begin(root)
         window = Sample.of_day(sample_percent, datetime.now(UTC).date())
         with living(settings.folders):
             report = examine(settings, window, repair=repair, unknown=unknown)

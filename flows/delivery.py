@@ -19,8 +19,14 @@ OWNER = "sheetflow.notifications"
 REPEAT = "sheetflow.repeat"
 """The label of an event whose value, seen twice within the hour, makes one message."""
 
-TEST_EVENT = "sheetflow.test"
-EVENTS = frozenset({f"sheetflow.{news}" for news in News} | {TEST_EVENT})
+
+def notice_event(news: str) -> str:
+    """Return the name of the event that stands for a message; no other event begins like it."""
+    return f"sheetflow.notice.{news}"
+
+
+TEST_EVENT = notice_event("test")
+EVENTS = frozenset({*map(notice_event, News), TEST_EVENT})
 """The events on which a message is sent."""
 
 _SENT = "prefect.automation.action.executed"

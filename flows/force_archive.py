@@ -12,13 +12,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from sheetflow.custody.folders import Folders, prepare_folders
+from flows.beginning import begin
+from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced_steps import settle_forced
 from sheetflow.custody.forcing import Plan, plan_force
 from sheetflow.custody.journal import whoami
 from sheetflow.custody.names import shown_name
 from sheetflow.errors import SheetflowError
-from sheetflow.settings import load_settings
 from sheetflow.store.connection import Store
 from sheetflow.store.reach import store_at_hand
 from tasks.force import force, undo
@@ -51,9 +51,8 @@ def force_archive(
         take_back: Take back an earlier force-archive: the named sheet returns to staging.
         root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
-    settings = load_settings(root=root)
+    settings = begin(root)
     folders, who = settings.folders, f"{by} (through {whoami()})" if by else whoami()
-    prepare_folders(folders)
     settle_forced(folders)
     with store_at_hand(settings, start=True) as at_hand:
         try:

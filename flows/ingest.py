@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
@@ -13,6 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State as RunState
 from prefect.runtime import flow_run
 
+from flows.beginning import begin
 from flows.journey import Journey
 from flows.living import living
 from flows.outcomes import Outcome, announce, expect, verdict
@@ -21,7 +21,7 @@ from flows.review_runs import tend_reviews
 from flows.summary import show_summary
 from flows.telling import end_told, tell_of_sheets
 from sheetflow.custody.archive import half_archived
-from sheetflow.custody.folders import check_room, prepare_folders
+from sheetflow.custody.folders import check_room
 from sheetflow.custody.forced_steps import settle_forced, tell_untold
 from sheetflow.custody.inbox import Inbox, Waiting, look_into_inbox, waiting_names
 from sheetflow.custody.names import shown_name
@@ -29,9 +29,10 @@ from sheetflow.custody.reconciling import reconcile
 from sheetflow.custody.staging import bring_in, staged_files
 from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
-from sheetflow.settings import OnDoubt, Settings, load_settings
+from sheetflow.settings import OnDoubt, Settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
+from sheetflow.telling.figures import figures_kept
 from tasks.bench import Bench
 
 
@@ -89,12 +90,10 @@ def ingest_sheet(
 
 @contextlib.contextmanager
 def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
-    # Prefect takes the lines of the domain's loggers, but leaves their level at the root's.
-    logging.getLogger("sheetflow").setLevel(logging.INFO)
     with end_told(root):
-        settings = load_settings(root=root, on_doubt=on_doubt)
-        prepare_folders(settings.folders)
-        with living(settings.folders), _prepared(settings) as bench:
+        settings = begin(root, on_doubt=on_doubt)
+        folders = settings.folders
+        with living(folders), figures_kept(folders), _prepared(settings) as bench:
             yield bench
 
 

@@ -10,10 +10,10 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed
 
+from flows.beginning import begin
 from flows.pages import table
-from sheetflow.custody.folders import prepare_folders
 from sheetflow.custody.names import shown_name
-from sheetflow.settings import Settings, load_settings
+from sheetflow.settings import Settings
 from sheetflow.status import SystemStatus, system_status
 from sheetflow.store.reach import StoreFigures, store_figures
 
@@ -32,8 +32,7 @@ def processing_status(root: Path | None = None) -> RunState[None]:
     Args:
         root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
-    settings = load_settings(root=root)
-    prepare_folders(settings.folders)
+    settings = begin(root)
     now, stored = system_status(settings.folders), store_figures(settings)
     create_markdown_artifact(
         key="processing-status", markdown=_page(settings, now, stored), description=now.told()

@@ -25,16 +25,18 @@ from prefect.client.schemas.objects import StateType
 from prefect.context import SyncClientContext
 from prefect.events import Event, RelatedResource, Resource
 from prefect.runtime import flow_run
-from prefect.utilities.urls import url_for
 
-from flows.delivery import REPEAT, Delivery, deliver
+from flows.delivery import REPEAT, Delivery, deliver, notice_event
 from flows.outcomes import Outcome
+from flows.pages import flow_run_url
 from sheetflow.audit.report import Problem
-from sheetflow.errors import ConfigurationError
+from sheetflow.errors import ConfigurationError, UsageError
 from sheetflow.settings import Settings, load_settings
 from sheetflow.sheets import State
+from sheetflow.telling.figures import FIGURES, keep_figures
 from sheetflow.telling.messages import message_of
 from sheetflow.telling.notices import Kind, Notice, Told, Trouble, decide
+from sheetflow.telling.steps import about
 from sheetflow.telling.told import Memory, remembering
 from sheetflow.telling.troubles import Missed, audit_troubles, run_trouble, troubles_in
 
@@ -69,12 +71,14 @@ def tell_of_sheets(settings: Settings, outcomes: Sequence[Outcome] = (), *, whol
         )
 
     _tell(settings, look, unseen={Kind.AUDIT} if whole else {Kind.AUDIT, Kind.MISSED})
+    _ended(settings, "ok" if all(outcome.ok for outcome in outcomes) else "trouble")
 
 
 def tell_of_audit(settings: Settings, problems: Sequence[Problem], *, whole: bool) -> None:
     """Tell people what an audit found and, if it looked at everything, what it no longer finds."""
     unseen = set(Kind) - {Kind.AUDIT} if whole else set(Kind)
     _tell(settings, lambda *_: audit_troubles(problems), unseen=unseen)
+    _ended(settings, "trouble" if problems else "ok")
 
 
 @contextlib.contextmanager
@@ -82,10 +86,13 @@ def end_told(root: Path | None) -> Iterator[None]:
     """Tell people if an error ends the run itself, before it can say what became of its sheets."""
     try:
         yield
+    except UsageError:
+        raise  # whoever asked for what cannot be is told by the run
     except Exception as error:
-        trouble = run_trouble(error)
+        trouble, settings = run_trouble(error), _settings_despite(root)
         # How far it came does not show whether another trouble is over.
-        _tell(_settings_despite(root), lambda *_: [trouble], unseen=set(Kind))
+        _tell(settings, lambda *_: [trouble], unseen=set(Kind))
+        _ended(settings, "error")
         raise
 
 
@@ -95,6 +102,13 @@ def _settings_despite(root: Path | None) -> Settings:
     except ConfigurationError:
         # A wrong setting is what there is to tell: for that, the root is all that is needed.
         return Settings.model_construct(root=root or Path(os.environ.get("SHEETFLOW_ROOT", ".")))
+
+
+def _ended(settings: Settings, result: str) -> None:
+    name = flow_run.get_flow_name() or "?"
+    logger.info("%s ended: %s", name, result, extra=about("run-ended", flow=name, result=result))
+    FIGURES.mark("run_ended", flow=name, result=result)
+    keep_figures(settings.folders)
 
 
 class _NotDelivered(Exception):
@@ -119,7 +133,9 @@ def _tell(
                 _send(client, settings, decision.notices, remembered=memory.kept)
             memory.told, memory.at = decision.told, now
     except Exception as error:  # noqa: BLE001 - a message must not cost a run its own verdict
-        logger.warning("People could not be told, the next run tells them: %s", error)
+        logger.warning(
+            "People could not be told, the next run tells them: %s", error, extra=about("untold")
+        )
 
 
 def _crashes(client: SyncPrefectClient, *, since: datetime | None) -> dict[str, Told]:
@@ -147,10 +163,12 @@ def _send(
     events = [_event(settings, notice, remembered=remembered) for notice in notices]
     found = deliver(client, events, timeout_s=_SEND_TIMEOUT_S if remembered else 0)
     for event, deliveries in zip(events, found, strict=True):
-        logger.info("%s", event.payload["subject"])
+        logger.info("%s", event.payload["subject"], extra=about("told"))
         for delivery in deliveries or ():
             if delivery.problem is not None:
-                logger.warning("A message was not sent: %s", delivery.problem)
+                logger.warning(
+                    "A message was not sent: %s", delivery.problem, extra=about("untold")
+                )
     if remembered and any(not _arrived(deliveries) for deliveries in found):
         raise _NotDelivered("no message was sent; `sheetflow notify --test` tries each channel")
 
@@ -163,7 +181,7 @@ def _event(settings: Settings, notice: Notice, *, remembered: bool) -> Event:
     about = notice.about.strip("/").replace("/", ".") or "all"
     where = f"{socket.gethostname()}:{settings.root.expanduser().absolute()}"
     run_id = flow_run.get_id()
-    url = url_for("flow-run", obj_id=run_id) if run_id else None
+    url = flow_run_url(run_id) if run_id else None
     message = message_of(notice, where=where, url=url)
     related = [
         {
@@ -179,7 +197,7 @@ def _event(settings: Settings, notice: Notice, *, remembered: bool) -> Event:
     event_id = uuid4()
     return Event(
         id=event_id,
-        event=f"sheetflow.{notice.news}",
+        event=notice_event(notice.news),
         resource=Resource(
             {
                 "prefect.resource.id": f"sheetflow.{about}",

@@ -18,6 +18,7 @@ from sheetflow.reading import SheetReading
 from sheetflow.review.applying import apply
 from sheetflow.review.decisions import Decision
 from sheetflow.sheets import Counts, ProcessedSheet, Sheet, State
+from sheetflow.telling.steps import about
 from sheetflow.vision.crops import Crop, cut_pictures
 from sheetflow.vision.images import load_image
 from sheetflow.vision.recognition import RecognitionSettings, read_sheet
@@ -83,7 +84,11 @@ def process_sheet(
         raise WorkerFailed(error.cause, cure=error.cure, sheet=label) from error
     processed = save_result(folders, sheet, reading, crops, as_read=as_read, review=review)
     logger.info(
-        "%s: processed, %d pairs, %d doubts", sheet.label, len(reading.pairs), len(reading.doubts)
+        "%s: processed, %d pairs, %d doubts",
+        sheet.label,
+        len(reading.pairs),
+        len(reading.doubts),
+        extra=about("processed", sheet, pairs=len(reading.pairs), doubts=len(reading.doubts)),
     )
     return processed
 

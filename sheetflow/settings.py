@@ -25,6 +25,21 @@ class OnDoubt(StrEnum):
     """Its certain pairs are stored; the sheet itself is held."""
 
 
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """From which level on."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class SmtpSecurity(StrEnum):
     """How a message travels to the mail server."""
 
@@ -221,6 +236,33 @@ class Settings(BaseSettings):
     notify_again_s: Annotated[float, Field(gt=0)] = Field(
         default=24 * 3600.0,
         description="How long until people are reminded of trouble, or of a review, that lasts.",
+    )
+
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT,
+        description="How log lines look: `text` for people, or `json`, one object a line "
+        "(docs/logs.md).",
+    )
+    log_file: Path | None = Field(
+        default=None,
+        description="A file for the log lines of all processes. Unset: standard error.",
+    )
+    log_max_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=10_000_000,
+        description="At what size the log file is put aside and begun anew; 0: never.",
+    )
+    log_files_kept: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=5, description="How many log files that were put aside are kept."
+    )
+    log_ui_level: LogLevel = Field(
+        default=LogLevel.INFO,
+        description="From which level on a log line is sent to the Prefect UI as well: `info`, "
+        "`warning` or `error`.",
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=0,
+        description="Where `sheetflow serve` shows its figures to Prometheus, on 127.0.0.1; 0: "
+        "nowhere (docs/metrics.md).",
     )
 
     @property

@@ -16,6 +16,8 @@ from sheetflow.sheets import ProcessedSheet, State
 from sheetflow.store.catalogue import confirm_upload, upload_sheet
 from sheetflow.store.connection import Store
 from sheetflow.store.ledger import write_entry
+from sheetflow.telling.figures import FIGURES
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -62,5 +64,12 @@ def store_pairs(
         )
         save_entry(folders, entry)
         write_entry(store, entry, receipt=receipt)
-    logger.info("%s: %d pairs stored and read back", processed.sheet.label, len(receipt.lines))
+    FIGURES.count("pairs_stored", len(receipt.lines))
+    FIGURES.count("stored_bytes", sum(len(draft.image_bytes) for draft in drafts))
+    logger.info(
+        "%s: %d pairs stored and read back",
+        processed.sheet.label,
+        len(receipt.lines),
+        extra=about("stored", processed.sheet, pairs=len(receipt.lines)),
+    )
     return receipt

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from sheetflow.archiving import archive_twin, close_sheet
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet
+from sheetflow.telling.steps import step
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient
 
@@ -22,9 +23,10 @@ from tasks.retries import JITTER, is_transient
 )
 def archive(sheet: Sheet, receipt: UploadReceipt, bench: Bench) -> Path:
     """Move a sheet to the archive, against the receipt that proves that it is stored."""
-    return close_sheet(
-        bench.folders, bench.door.open(), sheet, receipt, flow_run_id=bench.flow_run_id
-    )
+    with step("archive", sheet):
+        return close_sheet(
+            bench.folders, bench.door.open(), sheet, receipt, flow_run_id=bench.flow_run_id
+        )
 
 
 @task(
@@ -36,6 +38,7 @@ def archive(sheet: Sheet, receipt: UploadReceipt, bench: Bench) -> Path:
 )
 def archive_duplicate(sheet: Sheet, twin: str, bench: Bench) -> Path:
     """Move a file whose bytes are stored and archived already to the archive, and record it."""
-    return archive_twin(
-        bench.folders, bench.door.open(), sheet, twin=twin, flow_run_id=bench.flow_run_id
-    )
+    with step("archive", sheet):
+        return archive_twin(
+            bench.folders, bench.door.open(), sheet, twin=twin, flow_run_id=bench.flow_run_id
+        )

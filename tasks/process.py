@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from sheetflow.processing import ProcessingLimits, note_processed, process_sheet
 from sheetflow.sheets import ProcessedSheet, Sheet
+from sheetflow.telling.steps import step
 from sheetflow.vision.recognition import RecognitionSettings
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient
@@ -20,16 +21,17 @@ from tasks.retries import JITTER, is_transient
 )
 def process(sheet: Sheet, bench: Bench) -> ProcessedSheet:
     """Cut a staged sheet apart, read its codes, pair them with their pictures, keep the result."""
-    processed = process_sheet(
-        bench.folders,
-        sheet,
-        workers=bench.workers,
-        recognition=RecognitionSettings(),
-        limits=ProcessingLimits(
-            max_pixels=bench.settings.max_pixels,
-            max_file_bytes=bench.settings.max_file_bytes,
-            max_symbols=bench.settings.max_symbols,
-        ),
-    )
+    with step("process", sheet):
+        processed = process_sheet(
+            bench.folders,
+            sheet,
+            workers=bench.workers,
+            recognition=RecognitionSettings(),
+            limits=ProcessingLimits(
+                max_pixels=bench.settings.max_pixels,
+                max_file_bytes=bench.settings.max_file_bytes,
+                max_symbols=bench.settings.max_symbols,
+            ),
+        )
     bench.tell_ledger(note_processed(bench.folders, processed, flow_run_id=bench.flow_run_id))
     return processed

@@ -11,6 +11,7 @@ from sheetflow.custody.journal import load_entry
 from sheetflow.custody.quarantine import quarantine_sheet
 from sheetflow.errors import SheetRejected
 from sheetflow.sheets import Sheet
+from sheetflow.telling.steps import step
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient
 
@@ -23,6 +24,7 @@ from tasks.retries import JITTER, is_transient
 )
 def quarantine(sheet: Sheet, error: SheetRejected, bench: Bench) -> Path:
     """Move a sheet that can never work to the quarantine, with the reason in a file beside it."""
-    target = quarantine_sheet(bench.folders, sheet, error, flow_run_id=bench.flow_run_id)
+    with step("quarantine", sheet):
+        target = quarantine_sheet(bench.folders, sheet, error, flow_run_id=bench.flow_run_id)
     bench.tell_ledger(load_entry(bench.folders, sheet.sha256))
     return target

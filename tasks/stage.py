@@ -9,6 +9,7 @@ from sheetflow.custody.inbox import done_marker
 from sheetflow.custody.journal import load_entry
 from sheetflow.custody.staging import stage_sheet
 from sheetflow.sheets import Sheet
+from sheetflow.telling.steps import step
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient
 
@@ -21,7 +22,8 @@ from tasks.retries import JITTER, is_transient
 )
 def stage(sheet: Sheet, bench: Bench) -> Sheet:
     """Move a sheet from the inbox to staging."""
-    staged = stage_sheet(bench.folders, sheet, flow_run_id=bench.flow_run_id)
+    with step("stage", sheet):
+        staged = stage_sheet(bench.folders, sheet, flow_run_id=bench.flow_run_id)
     if bench.settings.done_suffix:
         done_marker(sheet.path, bench.settings.done_suffix).unlink(missing_ok=True)
     bench.tell_ledger(load_entry(bench.folders, sheet.sha256))

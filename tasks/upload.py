@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from sheetflow.reading import Pair
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import ProcessedSheet
+from sheetflow.telling.steps import step
 from sheetflow.uploading import store_pairs
 from tasks.bench import Bench
 from tasks.retries import JITTER, is_transient
@@ -23,6 +24,7 @@ from tasks.retries import JITTER, is_transient
 )
 def upload(processed: ProcessedSheet, pairs: Sequence[Pair], bench: Bench) -> UploadReceipt:
     """Store a sheet's pairs in MongoDB and return the proof that they are there."""
-    return store_pairs(
-        bench.folders, bench.door.open(), processed, pairs, flow_run_id=bench.flow_run_id
-    )
+    with step("upload", processed.sheet):
+        return store_pairs(
+            bench.folders, bench.door.open(), processed, pairs, flow_run_id=bench.flow_run_id
+        )

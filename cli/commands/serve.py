@@ -43,9 +43,14 @@ def serve(*, verbose: bool) -> None:
         prefect_api_starting(settings.folders.prefect, heartbeats=True) as api,
         _mongodb(settings) as mongodb,
     ):
+        from deployments.notifications import keep_notifications
         from deployments.serving import Servers, serve
+        from flows.beginning import begin_logs
+        from sheetflow.telling.metrics import metrics_served
 
-        with api.in_use() as api_url:
+        begin_logs(settings)
+        with api.in_use() as api_url, metrics_served(settings):
+            keep_notifications(settings)
 
             def revive() -> None:
                 api.revive()

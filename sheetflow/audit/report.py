@@ -11,6 +11,7 @@ from typing import Any
 
 from sheetflow.custody.names import shown_name
 from sheetflow.errors import SheetBusy, SheetflowError
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,13 @@ class Report:
         return value
 
     def _keep(self, problem: Problem) -> None:
-        logger.warning("%s: %s: %s", shown_name(problem.sheet), problem.kind, problem.detail)
+        logger.warning(
+            "%s: %s: %s",
+            shown_name(problem.sheet),
+            problem.kind,
+            problem.detail,
+            extra=about("problem", cause=problem.kind),
+        )
         if len(self.problems) < LISTED_AT_MOST:
             self.problems.append(problem)
         else:
@@ -137,7 +144,13 @@ class Report:
         except (SheetflowError, FileNotFoundError) as error:
             logger.warning("%s: not mended: %s", shown_name(problem.sheet), error)
             return False
-        logger.info("%s: %s: %s", shown_name(problem.sheet), problem.kind, what)
+        logger.info(
+            "%s: %s: %s",
+            shown_name(problem.sheet),
+            problem.kind,
+            what,
+            extra=about("mended", cause=problem.kind),
+        )
         if len(self.repaired) < LISTED_AT_MOST:
             self.repaired.append(Repair(problem.kind, problem.sheet, what))
         else:

@@ -29,6 +29,7 @@ from sheetflow.custody.transfers import free_name, move_file, unused_name
 from sheetflow.errors import CustodyError, NameTaken
 from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,9 @@ def archive_sheet(
         entry = replace(entry, last_error=None).moved_on(State.ARCHIVED, flow_run_id=flow_run_id)
         save_entry(folders, entry)
     target = folders.archive / (entry.archived_name or entry.name)
-    logger.info("%s: archived as %s", sheet.label, shown_name(target.name))
+    logger.info(
+        "%s: archived as %s", sheet.label, shown_name(target.name), extra=about("archived", sheet)
+    )
     return target
 
 
@@ -105,7 +108,7 @@ def release_sheet(
         )
     target = folders.archive / archived_name
     move_file(sheet.path, target, sha256=sheet.sha256)
-    logger.warning("%s: %s", sheet.label, release.note())
+    logger.warning("%s: %s", sheet.label, release.note(), extra=about("forced", sheet))
     return target
 
 
@@ -138,7 +141,12 @@ def archive_duplicate(folders: Folders, sheet: Sheet) -> Path:
     target = folders.archive / plan_duplicate(folders, sheet).archived_name
     move_file(sheet.path, target, sha256=sheet.sha256)
     forget_sheet(folders, sheet.sha256)
-    logger.info("%s: a duplicate, archived as %s", sheet.label, shown_name(target.name))
+    logger.info(
+        "%s: a duplicate, archived as %s",
+        sheet.label,
+        shown_name(target.name),
+        extra=about("duplicate", sheet),
+    )
     return target
 
 

@@ -44,6 +44,11 @@ class Folders:
         return self.state / "mongodb"
 
     @property
+    def figures(self) -> Path:
+        """Sums of what the runs did, one file a machine."""
+        return self.state / "figures"
+
+    @property
     def prefect(self) -> Path:
         """The local Prefect server's database, log and locks."""
         return self.state / "prefect"

@@ -25,6 +25,7 @@ from sheetflow.custody.folders import Folders
 from sheetflow.errors import Failure
 from sheetflow.review.decisions import Review
 from sheetflow.sheets import Counts, Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,8 @@ def record_failure(
     entry = load_entry(folders, sheet.sha256)
     if entry is not None:
         save_entry(folders, entry.failed(error, failure=failure, flow_run_id=flow_run_id))
-    logger.error("%s: failed: %s", sheet.label, error)
+    cause = failure.kind if failure is not None else None
+    logger.error("%s: failed: %s", sheet.label, error, extra=about("failed", sheet, cause=cause))
 
 
 def forget_sheet(folders: Folders, sha256: str) -> None:

@@ -22,6 +22,7 @@ from sheetflow.custody.names import (
 from sheetflow.custody.transfers import move_file
 from sheetflow.errors import SheetRejected
 from sheetflow.sheets import Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,12 @@ def quarantine_sheet(
                 State.REJECTED, flow_run_id=flow_run_id, note=str(error)
             ),
         )
-    logger.warning("%s: rejected: %s", sheet.label, error)
+    logger.warning(
+        "%s: rejected: %s",
+        sheet.label,
+        error,
+        extra=about("rejected", sheet, cause=type(error).__name__),
+    )
     return target
 
 

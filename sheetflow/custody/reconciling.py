@@ -34,6 +34,7 @@ from sheetflow.custody.quarantine import reason_file
 from sheetflow.custody.transfers import move_file
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.sheets import State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def reconcile(folders: Folders, *, lease_s: float = LEASE_S) -> list[str]:
     with translated_errors(folders.state):
         _reconcile(folders, lease_s, done)
     for line in done:
-        logger.warning("Left by a run that was ended: %s", line)
+        logger.warning("Left by a run that was ended: %s", line, extra=about("left-over"))
     return done
 
 

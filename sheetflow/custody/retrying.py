@@ -19,6 +19,7 @@ from sheetflow.custody.returning import return_to_inbox
 from sheetflow.errors import UsageError
 from sheetflow.review.decisions import Review, Verdict
 from sheetflow.sheets import Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def _afresh_in_staging(folders: Folders, sheet: Sheet, note: str) -> Retried:
         entry = Entry(sheet.sha256, sheet.name, State.STAGED, sheet.name)
     was = State.FAILED if entry.last_error else entry.state
     entry = start_afresh(folders, sheet, entry, note=note)
-    logger.info("%s: %s", sheet.label, note)
+    logger.info("%s: %s", sheet.label, note, extra=about("retried", sheet))
     return Retried(entry.name, sheet.sha256, was, sheet.path, entry)
 
 

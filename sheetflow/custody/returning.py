@@ -18,6 +18,7 @@ from sheetflow.custody.names import is_ignored, shown_name
 from sheetflow.custody.quarantine import reason_file
 from sheetflow.custody.transfers import free_name, move_file
 from sheetflow.sheets import Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,12 @@ def return_to_inbox(folders: Folders, sheet: Sheet, entry: Entry, *, note: str) 
     move_file(sheet.path, target, sha256=sheet.sha256)
     reason_file(sheet.path).unlink(missing_ok=True)
     save_entry(folders, replace(entry, quarantined_name=None))
-    logger.info("%s: back in the inbox as %s", sheet.label, shown_name(name))
+    logger.info(
+        "%s: back in the inbox as %s",
+        sheet.label,
+        shown_name(name),
+        extra=about("returned", sheet),
+    )
     return target
 
 
@@ -89,7 +95,12 @@ def return_to_staging(
         entry.state, flow_run_id=flow_run_id, note=note
     )
     save_entry(folders, entry)
-    logger.info("%s: back in staging: %s", shown_name(staged_name), note)
+    logger.info(
+        "%s: back in staging: %s",
+        shown_name(staged_name),
+        note,
+        extra=about("returned", Sheet(staged_name, entry.sha256, folders.staging / staged_name)),
+    )
     return entry
 
 

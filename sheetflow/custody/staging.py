@@ -18,6 +18,7 @@ from sheetflow.custody.names import is_ignored, portable_name, shown_name
 from sheetflow.custody.transfers import copy_file, free_name, move_file
 from sheetflow.errors import CustodyError, UsageError
 from sheetflow.sheets import Sheet, State
+from sheetflow.telling.steps import about
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def stage_sheet(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = Non
     target = folders.staging / staged_name
     move_file(sheet.path, target, sha256=sheet.sha256)
     save_entry(folders, entry.moved_on(State.STAGED, flow_run_id=flow_run_id))
-    logger.info("%s: staged", sheet.label)
+    logger.info("%s: staged", sheet.label, extra=about("staged", sheet))
     return Sheet(staged_name, sheet.sha256, target)
 
 

@@ -9,6 +9,9 @@ from sheetflow.telling.notices import Notice
 
 _NAMED_AT_MOST = 20
 _SUBJECT_CHARS = 120
+# A file may be called <!channel>.png, <https://elsewhere|here>.png or @everyone.png, and a chat
+# would take that for an order. What is meant to be read by people shows signs that look alike.
+_HARMLESS = str.maketrans("<>@", "‹›＠")  # noqa: RUF001 - look-alikes are wanted here
 
 
 def message_of(notice: Notice, *, where: str, url: str | None) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def message_of(notice: Notice, *, where: str, url: str | None) -> dict[str, Any]
         ones, by name), `sheet_count`, `since`, `where`, `url`.
     """
     return {
-        "subject": _shortened(f"sheetflow: {notice.subject}"),
+        "subject": _shortened(f"sheetflow: {notice.subject}").translate(_HARMLESS),
         "body": _body(notice, where=where, url=url),
         "news": str(notice.news),
         "about": notice.about,
@@ -44,10 +47,10 @@ def _body(notice: Notice, *, where: str, url: str | None) -> str:
         f"Cause: {notice.cause}.",
         f"Cure: {notice.cure}." if notice.cure else "",
         f"Told first: {notice.since:%Y-%m-%d %H:%M} UTC." if notice.since else "",
-        f"Run: {url}" if url else "",
         f"Where: {where}",
     ]
-    return "\n".join(line for line in lines if line)
+    text = "\n".join(line for line in lines if line).translate(_HARMLESS)
+    return f"{text}\nRun: {url}" if url else text
 
 
 def _listed(sheets: Mapping[str, str]) -> list[str]:

@@ -88,7 +88,7 @@ class News(StrEnum):
     """Why a notice is sent; the end of its event's name."""
 
     TROUBLE = "trouble"
-    REVIEW = "review.waiting"
+    REVIEW = "review"
     OVER = "over"
     """A trouble is over, and another one is not."""
     WELL = "well"

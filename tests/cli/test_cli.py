@@ -224,3 +224,22 @@ def test_the_first_try_that_help_suggests_works(sheetflow: Command, folders) -> 
     done = sheetflow("ingest", "--json")
     assert done.returncode == 0, done.stdout
     assert [sheet["state"] for sheet in json.loads(done.stdout)["sheets"]] == ["archived"]
+
+
+def test_metrics_prints_what_prometheus_reads(command, folders, drop) -> None:
+    drop("a.png", b"1")
+    told = command("metrics")
+    assert told.returncode == 0
+    assert 'sheetflow_sheets{state="waiting"} 1.0' in told.stdout
+
+
+def test_notify_sets_up_what_is_set_and_shows_no_secret(sheetflow) -> None:
+    webhook = {"SHEETFLOW_NOTIFY_WEBHOOK": "http://127.0.0.1:1/hook?token=s3cret"}
+    made = sheetflow("notify", "--json", **webhook)
+    assert made.returncode == 0, made.stderr
+    done = {change["name"]: change["done"] for change in json.loads(made.stdout)["changes"]}
+    assert done["webhook"] == done["sheetflow: tell people"] == "made"
+    off = sheetflow("notify", "--off", **webhook)
+    assert "sheetflow-webhook" in off.stdout
+    assert "Nobody is told" in off.stdout
+    assert "s3cret" not in made.stdout + made.stderr + off.stdout + off.stderr

@@ -70,7 +70,7 @@ def test_an_end_is_told_though_something_else_goes_on() -> None:
 
 
 def test_each_sheet_in_doubt_is_news_but_only_once() -> None:
-    assert told(after((review("a.png"),))) == [("review.waiting", 1)]
+    assert told(after((review("a.png"),))) == [("review", 1)]
     more = after((review("a.png"),), (review("a.png", "b.png"),))
     assert [list(notice.sheets) for notice in more.notices] == [["b.png"]]
     assert told(after((review("a.png", "b.png"),), (review("b.png"),))) == []
@@ -146,3 +146,12 @@ def test_a_message_names_sheets_cause_cure_and_run_and_stays_short(count: int) -
     assert len(message["body"]) < 1500
     assert len(message["subject"]) <= 120
     assert ("and 480 more" in message["body"]) == (count == 500)
+
+
+def test_a_files_name_gives_no_orders_to_a_chat() -> None:
+    name = "<!channel> <https://elsewhere|here> @everyone.png"
+    [notice] = decide([review(name)], {}, at=NOON, again_after=DAY).notices
+    message = message_of(notice, where="shop:/srv", url="http://shop@ui/runs/1")
+    read = message["subject"] + message["body"].replace("http://shop@ui/runs/1", "")
+    assert not set("<>@") & set(read)
+    assert message["sheets"] == [name]
