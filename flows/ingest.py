@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from itertools import islice
 from pathlib import Path
 
 from prefect import flow
@@ -16,6 +17,7 @@ from prefect.runtime import flow_run
 from flows.journey import Journey
 from flows.living import living
 from flows.outcomes import Outcome, announce, expect, verdict
+from flows.pace import Pace
 from flows.progress import ProgressBar
 from flows.review_runs import tend_reviews
 from flows.summary import show_summary
@@ -137,17 +139,35 @@ def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:
             outcomes.append(outcome)
 
     with _threads(bench) as pool:
-        futures = {pool.submit(copy_context().run, journey.travel, path): path for path in paths}
-        for future in as_completed(futures):
-            outcome = future.result()
+        for path, outcome in _side_by_side(pool, journey, paths, bench.settings.sheets_in_flight):
             if outcome is not None and outcome.busy and len(paths) > 1:
-                later.append(futures[future])
+                later.append(path)
             else:
                 done(outcome)
     # Files with the same bytes exclude each other; the first is done by now, or someone else's.
     for path in sorted(later):
         done(journey.travel(path))
     return outcomes
+
+
+def _side_by_side(
+    pool: ThreadPoolExecutor, journey: Journey, paths: Iterable[Path], at_once: int
+) -> Iterator[tuple[Path, Outcome | None]]:
+    """Yield each path and what became of it, as they end.
+
+    Only as many are handed to the threads as keep them busy, so that memory does not grow with the
+    queue; and no more than Prefect can be told of.
+    """
+    waiting, running = iter(paths), dict[Future[Outcome | None], Path]()
+    pace = Pace()
+    while True:
+        for path in islice(waiting, 2 * at_once - len(running)):
+            pace.keep()
+            running[pool.submit(copy_context().run, journey.travel, path)] = path
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future.result()
 
 
 @contextlib.contextmanager
