@@ -17,11 +17,10 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from prefect.server.utilities import messaging
 from prefect.server.utilities.messaging import StopConsumer
-from typing_extensions import Self
 
 logger = logging.getLogger(f"prefect.server.{__name__}")
 

@@ -1,4 +1,4 @@
-"""Pace: a run that works faster than Prefect can be told of it waits, and its memory stays small."""
+"""Pace: a run that works faster than Prefect can be told of it waits; its memory stays small."""
 
 from __future__ import annotations
 
