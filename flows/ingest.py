@@ -35,6 +35,7 @@ from sheetflow.settings import OnDoubt, Settings, load_settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
 from tasks.bench import Bench
+from tasks.run_log import say_it_once
 
 
 @flow(
@@ -93,6 +94,7 @@ def ingest_sheet(
 def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
     # Prefect takes the lines of the domain's loggers, but leaves their level at the root's.
     logging.getLogger("sheetflow").setLevel(logging.INFO)
+    say_it_once()
     with end_told(root):
         settings = load_settings(root=root, on_doubt=on_doubt)
         prepare_folders(settings.folders)
