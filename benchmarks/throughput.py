@@ -11,9 +11,9 @@ them, on our server; as Prefect's documentation writes them (`submit`, a server 
 if `--only` names them, in Dagster and in Luigi, each installed into a throw-away environment.
 
 A row tells what each further sheet takes: a run of many less one of two; `run_ms` is what a run
-takes besides. CPU seconds are those of all processes: the run, its workers, the Prefect server until it has
-recorded everything, MongoDB. Ratios are of one run of this program. Beside other work a CPU second
-does less; `slowness` tells how much.
+takes besides. CPU seconds are those of all processes: the run, its workers, the Prefect server
+until it has recorded everything, MongoDB. Ratios are of one run of this program. Beside other work
+a CPU second does less; `slowness` tells how much.
 """
 
 from __future__ import annotations
