@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from itertools import islice
 from pathlib import Path
+from zlib import crc32
 
 from prefect import flow
 from prefect.client.schemas.objects import State as RunState
@@ -31,11 +32,14 @@ from sheetflow.custody.reconciling import reconcile
 from sheetflow.custody.staging import bring_in, staged_files
 from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
+from sheetflow.presence import others_present
 from sheetflow.settings import OnDoubt, Settings, load_settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
 from tasks.bench import Bench
 from tasks.run_log import say_it_once
+
+logger = logging.getLogger("sheetflow.ingest")
 
 
 @flow(
@@ -56,9 +60,10 @@ def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> 
     with _bench(root, on_doubt) as bench:
         folders = bench.folders
         inbox = _look(bench)
-        paths = [*half_archived(folders), *staged_files(folders), *inbox.ready]
+        queue = [*half_archived(folders), *staged_files(folders), *inbox.ready]
+        paths = _share(bench, queue)
         outcomes = [*_left(inbox.left), *_travel_all(bench, paths)]
-    tell_of_sheets(bench.settings, outcomes, whole=True)
+    tell_of_sheets(bench.settings, outcomes, whole=len(paths) == len(queue))
     return _concluded(outcomes)
 
 
@@ -108,9 +113,10 @@ def _prepared(settings: Settings) -> Iterator[Bench]:
     settle_forced(settings.folders)
     check_room(settings.folders, min_free_bytes=settings.min_free_bytes)
     workers = IsolatedWorkers(
-        settings.sheets_in_flight,
+        settings.readers,
         timeout_s=settings.sheet_timeout_s,
         preload="sheetflow.processing",
+        memory_bytes=settings.reader_memory_bytes,
     )
     with StoreDoor(settings) as door, workers:
         if waiting_names(settings.folders) or staged_files(settings.folders):
@@ -126,6 +132,23 @@ def _look(bench: Bench, *, only: str | None = None) -> Inbox:
     return look_into_inbox(
         bench.folders, settle_s=settings.settle_s, done_suffix=settings.done_suffix, only=only
     )
+
+
+def _share(bench: Bench, paths: Sequence[Path]) -> Sequence[Path]:
+    """Return the sheets that this run takes, in the order in which it tries them.
+
+    They are the oldest; but beside other runs each begins somewhere else in the queue, or all would
+    try the same sheets one after the other and hash them for nothing.
+    """
+    run_id = bench.flow_run_id or ""
+    if paths and others_present(bench.folders, run_id):
+        start = crc32(run_id.encode()) % len(paths)
+        paths = [*paths[start:], *paths[:start]]
+    most = bench.settings.sheets_a_run
+    if most and len(paths) > most:
+        logger.info("%d sheets are left for the next run", len(paths) - most)
+        return paths[:most]
+    return paths
 
 
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:
