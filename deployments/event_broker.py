@@ -7,7 +7,7 @@ whoever publishes waits until the services have caught up. And the states of tas
 recorder, to automations and to whoever watches the stream, but not into the event feed besides:
 there each would be stored a second time, which takes more than all the rest of a task run.
 
-Source: docs/decisions/0009-event-broker.md, which has the measurements.
+Source: docs/decisions/0011-event-broker.md, which has the measurements.
 """
 
 from __future__ import annotations

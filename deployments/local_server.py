@@ -19,7 +19,7 @@ from sheetflow.servers.companion_service import PortTaken, last_lines
 
 logger = logging.getLogger(__name__)
 
-# Source: docs/decisions/0005-local-prefect-server.md and 0009-event-broker.md, which have the
+# Source: docs/decisions/0005-local-prefect-server.md and 0011-event-broker.md, which have the
 # measurements.
 SERVER_SETTINGS = {
     # Prefect's own drops events while many wait, and stores the states of task runs twice.
