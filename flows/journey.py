@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import Task
-from prefect.results import ResultRecord
+from prefect.results import ResultRecord  # type: ignore[attr-defined]  # public by use
 
 from flows.outcomes import Outcome
 from sheetflow.custody.claims import claimed_sheet

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from deployments.local_server import PrefectServer
 from flows.outcomes import Outcome
 from sheetflow.servers.companions import Companion
 from sheetflow.servers.mongod import embedded_mongod
+
+_IDLE_S = 12.0  # the server's services look around every 5 s, or less often
 
 
 @dataclass
@@ -132,20 +134,33 @@ class Meter:
 
 @contextlib.contextmanager
 def metered(**pids: int) -> Iterator[Meter]:
-    """Measure this process, its workers and the given servers; those until they have settled."""
-    meter, slow_before = Meter(), slowness()
-    own = os.getpid()
+    """Measure this process, its workers and the given servers; those until they have settled.
+
+    What a server takes while it has nothing to do is measured first, and taken off.
+    """
+    meter, slow_before, own = Meter(), slowness(), os.getpid()
+    idle = _idle_rates(pids)
     before = {name: cpu_s(pid) for name, pid in pids.items()} | {"client": cpu_s(own)}
-    # Servers that were started here are descendants of this process.
     began = time.perf_counter()
     yield meter
     meter.wall_s = time.perf_counter() - began
     client = cpu_s(own) - before["client"]
+    # Servers that were started here are descendants of this process.
     children = sum(cpu_s(pid) - before[name] for name, pid in pids.items() if _is_ours(pid))
     for name, pid in pids.items():
-        meter.cpu_s[name] = settled_cpu_s(pid) - before[name]
+        used = settled_cpu_s(pid) - before[name]
+        meter.cpu_s[name] = max(used - idle[name] * (time.perf_counter() - began), 0.0)
     meter.cpu_s["client"] = client - children
     meter.slowness = (slow_before + slowness()) / 2
+
+
+def _idle_rates(pids: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU seconds a second of servers that have nothing to do."""
+    before = {name: settled_cpu_s(pid) for name, pid in pids.items()}
+    began = time.perf_counter()
+    time.sleep(_IDLE_S)
+    elapsed = time.perf_counter() - began
+    return {name: (cpu_s(pid) - before[name]) / elapsed for name, pid in pids.items()}
 
 
 class Collector:
