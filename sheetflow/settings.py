@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         default=8, description="How many sheets may be uploaded to MongoDB at the same time."
     )
     reader_memory_bytes: Annotated[int, Field(ge=512 * 1024 * 1024)] = Field(
-        default=4 * 1024**3,
+        default=8 * 1024**3,
         description="How much memory reading one sheet may take; one that takes more has failed.",
     )
     sheets_a_run: Annotated[int, Field(ge=0)] = Field(
