@@ -45,7 +45,8 @@ def main() -> int:
     with world() as here:
         rows = _pages(here, options, [name for name in chosen if name in _WITH_PAGES])
         steps = _own_steps(here, options.steps) if "steps" in chosen else []
-    show("A4 pages at 300 dpi", rows, _ratios(rows))
+    if rows:
+        show("A4 pages at 300 dpi", rows, _ratios(rows))
     steps += [_OTHERS[name](options.steps) for name in chosen if name in _OTHERS]
     if steps:
         show("Four steps a sheet that do nothing", steps, _step_ratios(steps))
