@@ -45,9 +45,13 @@ def main() -> int:
     with world() as here:
         rows = _pages(here, options, [name for name in chosen if name in _WITH_PAGES])
         steps = _own_steps(here, options.steps) if "steps" in chosen else []
+        print(*rows, *steps, sep="\n", file=sys.stderr)
     if rows:
         show("A4 pages at 300 dpi", rows, _ratios(rows))
-    steps += [_OTHERS[name](options.steps) for name in chosen if name in _OTHERS]
+    for name in chosen:
+        if name in _OTHERS:
+            steps.append(_OTHERS[name](options.steps))
+            print(steps[-1], file=sys.stderr)
     if steps:
         show("Four steps a sheet that do nothing", steps, _step_ratios(steps))
     return 0
