@@ -97,6 +97,16 @@ def world(api: PrefectServer | None = None) -> Iterator[World]:
             yield World(
                 folder, uri, membership.address(), _pid(folder / "mongod"), _pid(folder / "prefect")
             )
+            _forget_server()
+
+
+def _forget_server() -> None:
+    """End Prefect's senders, which would go on trying to reach this server beside the next one."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all(timeout=30, at_exit=False)
 
 
 class OnItsOwnPort(PrefectServer):
