@@ -18,7 +18,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 _PARTS = {
-    "client_ms": ("the run and its readers", "#4878a8"),
+    "client_ms": ("the run", "#4878a8"),
     "server_ms": ("Prefect's server", "#e49444"),
     "mongod_ms": ("MongoDB", "#6a9f58"),
 }
@@ -70,6 +70,7 @@ def _where(rows: Sequence[dict[str, Any]], file: Path) -> None:
     left = [0.0] * len(rows)
     for column, (label, colour) in _PARTS.items():
         widths = [row[column] / row["slowness"] for row in rows]
+        label = "the run and its readers" if column == "client_ms" else label
         axes.barh(names, widths, left=left, label=label, color=colour)
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.invert_yaxis()

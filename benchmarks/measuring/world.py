@@ -149,7 +149,7 @@ def metered(**pids: int) -> Iterator[Meter]:
     What a server takes while it has nothing to do is measured first, and taken off.
     """
     meter, slow_before, own = Meter(), slowness(), os.getpid()
-    idle = _idle_rates(pids)
+    idle = idle_rates(pids)
     before = {name: cpu_s(pid) for name, pid in pids.items()} | {"client": cpu_s(own)}
     began = time.perf_counter()
     yield meter
@@ -164,7 +164,7 @@ def metered(**pids: int) -> Iterator[Meter]:
     meter.slowness = (slow_before + slowness()) / 2
 
 
-def _idle_rates(pids: Mapping[str, int]) -> dict[str, float]:
+def idle_rates(pids: Mapping[str, int]) -> dict[str, float]:
     """Return the CPU seconds a second of servers that have nothing to do."""
     before = {name: settled_cpu_s(pid) for name, pid in pids.items()}
     began = time.perf_counter()
