@@ -25,7 +25,7 @@ _PARTS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Read the results and write `queue.svg` and `where.svg`."""
+    """Read the results and write `queue.svg`, `where.svg` and `steps.svg`."""
     if len(arguments) < 2:
         print(__doc__)
         return 2
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
             _queue(result["rows"], folder / "queue.svg")
         elif result["title"].startswith("A4") and result["rows"]:
             _where(result["rows"], folder / "where.svg")
+        elif result["title"].startswith("Four"):
+            _where(result["rows"], folder / "steps.svg")
     return 0
 
 
@@ -69,12 +71,14 @@ def _where(rows: Sequence[dict[str, Any]], file: Path) -> None:
     names = [row["system"] for row in rows]
     left = [0.0] * len(rows)
     for column, (label, colour) in _PARTS.items():
-        widths = [row[column] / row["slowness"] for row in rows]
-        label = "the run and its readers" if column == "client_ms" else label
+        if column not in rows[0]:
+            continue
+        widths = [row[column] / row.get("slowness", 1.0) for row in rows]
+        label = "the run, all its processes" if column == "client_ms" else label
         axes.barh(names, widths, left=left, label=label, color=colour)
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.invert_yaxis()
-    axes.set_xlabel("CPU, ms an A4 sheet at 300 dpi, for a machine at its best")
+    axes.set_xlabel("CPU, ms a sheet, corrected")
     axes.legend(frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.35))
     _save(figure, file)
 
