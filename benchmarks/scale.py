@@ -119,10 +119,10 @@ def _ratios(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _archives(root: Root, files: int) -> list[dict[str, Any]]:
+    from sheetflow.custody.claims import claimed_sheet
     from sheetflow.custody.files import digest_bytes
     from sheetflow.custody.folders import prepare_folders
     from sheetflow.custody.inbox import look_into_inbox
-    from sheetflow.custody.moves import claimed_sheet
     from sheetflow.custody.reconciling import reconcile
     from sheetflow.custody.transfers import free_name, unused_name
     from sheetflow.settings import load_settings
