@@ -19,8 +19,11 @@ from sheetflow.servers.companion_service import PortTaken, last_lines
 
 logger = logging.getLogger(__name__)
 
-# Source: docs/decisions/0005-local-prefect-server.md, which has the measurements.
+# Source: docs/decisions/0005-local-prefect-server.md and 0011-event-broker.md, which have the
+# measurements.
 SERVER_SETTINGS = {
+    # Prefect's own drops events while many wait, and stores the states of task runs twice.
+    "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "deployments.event_broker",
     # One row at a time costs 40 ms a task run.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
@@ -78,8 +81,8 @@ class PrefectServer:
     def command(self, folder: Path, port: int) -> Sequence[str]:
         """Return the command line; Prefect makes its home itself."""
         (folder / "home").mkdir(mode=0o700, exist_ok=True)
-        start = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        return [sys.executable, *start]
+        start = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        return [sys.executable, "-m", "deployments.server_process", *start]
 
     def environment(self, folder: Path, port: int) -> Mapping[str, str]:
         """Return our environment with the server's settings; what a person set stays."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from itertools import islice
 from pathlib import Path
+from zlib import crc32
 
 from prefect import flow
 from prefect.client.schemas.objects import State as RunState
@@ -16,6 +19,7 @@ from flows.beginning import begin
 from flows.journey import Journey
 from flows.living import living
 from flows.outcomes import Outcome, announce, expect, verdict
+from flows.pace import Pace
 from flows.progress import ProgressBar
 from flows.review_runs import tend_reviews
 from flows.summary import show_summary
@@ -29,11 +33,15 @@ from sheetflow.custody.reconciling import reconcile
 from sheetflow.custody.staging import bring_in, staged_files
 from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
+from sheetflow.presence import others_present
 from sheetflow.settings import OnDoubt, Settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
 from sheetflow.telling.figures import figures_kept
 from tasks.bench import Bench
+from tasks.run_log import say_it_once
+
+logger = logging.getLogger("sheetflow.ingest")
 
 
 @flow(
@@ -54,9 +62,10 @@ def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> 
     with _bench(root, on_doubt) as bench:
         folders = bench.folders
         inbox = _look(bench)
-        paths = [*half_archived(folders), *staged_files(folders), *inbox.ready]
+        queue = [*half_archived(folders), *staged_files(folders), *inbox.ready]
+        paths = _share(bench, queue)
         outcomes = [*_left(inbox.left), *_travel_all(bench, paths)]
-    tell_of_sheets(bench.settings, outcomes, whole=True)
+    tell_of_sheets(bench.settings, outcomes, whole=len(paths) == len(queue))
     return _concluded(outcomes)
 
 
@@ -90,6 +99,7 @@ def ingest_sheet(
 
 @contextlib.contextmanager
 def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
+    say_it_once()
     with end_told(root):
         settings = begin(root, on_doubt=on_doubt)
         folders = settings.folders
@@ -103,9 +113,10 @@ def _prepared(settings: Settings) -> Iterator[Bench]:
     settle_forced(settings.folders)
     check_room(settings.folders, min_free_bytes=settings.min_free_bytes)
     workers = IsolatedWorkers(
-        settings.sheets_in_flight,
+        settings.readers,
         timeout_s=settings.sheet_timeout_s,
         preload="sheetflow.processing",
+        memory_bytes=settings.reader_memory_bytes,
     )
     with StoreDoor(settings) as door, workers:
         if waiting_names(settings.folders) or staged_files(settings.folders):
@@ -123,6 +134,23 @@ def _look(bench: Bench, *, only: str | None = None) -> Inbox:
     )
 
 
+def _share(bench: Bench, paths: Sequence[Path]) -> Sequence[Path]:
+    """Return the sheets that this run takes, in the order in which it tries them.
+
+    They are the oldest; but beside other runs each begins somewhere else in the queue, or all would
+    try the same sheets one after the other and hash them for nothing.
+    """
+    run_id = bench.flow_run_id or ""
+    if paths and others_present(bench.folders, run_id):
+        start = crc32(run_id.encode()) % len(paths)
+        paths = [*paths[start:], *paths[:start]]
+    most = bench.settings.sheets_a_run
+    if most and len(paths) > most:
+        logger.info("%d sheets are left for the next run", len(paths) - most)
+        return paths[:most]
+    return paths
+
+
 def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:
     expect(len(paths))
     journey, bar = Journey(bench), ProgressBar(len(paths))
@@ -136,17 +164,35 @@ def _travel_all(bench: Bench, paths: Sequence[Path]) -> list[Outcome]:
             outcomes.append(outcome)
 
     with _threads(bench) as pool:
-        futures = {pool.submit(copy_context().run, journey.travel, path): path for path in paths}
-        for future in as_completed(futures):
-            outcome = future.result()
+        for path, outcome in _side_by_side(pool, journey, paths, bench.settings.sheets_in_flight):
             if outcome is not None and outcome.busy and len(paths) > 1:
-                later.append(futures[future])
+                later.append(path)
             else:
                 done(outcome)
     # Files with the same bytes exclude each other; the first is done by now, or someone else's.
     for path in sorted(later):
         done(journey.travel(path))
     return outcomes
+
+
+def _side_by_side(
+    pool: ThreadPoolExecutor, journey: Journey, paths: Iterable[Path], at_once: int
+) -> Iterator[tuple[Path, Outcome | None]]:
+    """Yield each path and what became of it, as they end.
+
+    Only as many are handed to the threads as keep them busy, so that memory does not grow with the
+    queue; and no more than Prefect can be told of.
+    """
+    waiting, running = iter(paths), dict[Future[Outcome | None], Path]()
+    pace = Pace()
+    while True:
+        for path in islice(waiting, 2 * at_once - len(running)):
+            pace.keep()
+            running[pool.submit(copy_context().run, journey.travel, path)] = path
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future.result()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import Task
+from prefect.results import ResultRecord  # type: ignore[attr-defined]  # public by use
 
 from flows.outcomes import Outcome
 from sheetflow.custody.claims import claimed_sheet
@@ -229,7 +230,8 @@ class Journey:
         if self._bench.stopping.is_set():
             raise Stopped
         state = self._tasks[step.name](*arguments, return_state=True)
-        value = state.result(raise_on_failure=False)
+        # `State.result` would give the same by way of an event loop in another thread.
+        value = state.data.result if isinstance(state.data, ResultRecord) else state.data
         if state.is_completed():
             return value
         error = value if isinstance(value, BaseException) else RuntimeError(state.message)

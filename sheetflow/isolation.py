@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import resource
 import sys
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -30,10 +31,13 @@ class IsolatedWorkers:
     Args:
         count: How many.
         timeout_s: How long one call may take before its worker is ended.
+        memory_bytes: How much memory a worker may have, all that it maps counted.
         preload: A module that workers are born with, so that a new one is ready at once.
     """
 
-    def __init__(self, count: int, *, timeout_s: float, preload: str) -> None:
+    def __init__(
+        self, count: int, *, timeout_s: float, preload: str, memory_bytes: int | None = None
+    ) -> None:
         self._timeout_s = timeout_s
         # A server process that has the libraries loaded and no threads forks the workers; forking
         # this process, with its threads and their locks, would be unsafe.
@@ -41,7 +45,13 @@ class IsolatedWorkers:
         context = multiprocessing.get_context(method)
         with contextlib.suppress(AttributeError):
             context.set_forkserver_preload([preload])
-        self._pool = ProcessPool(max_workers=count, max_tasks=_TASKS_A_WORKER, context=context)
+        self._pool = ProcessPool(
+            max_workers=count,
+            max_tasks=_TASKS_A_WORKER,
+            context=context,
+            initializer=_limit_memory,
+            initargs=(memory_bytes,),
+        )
 
     def run(self, function: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> T:
         """Call a function in a worker, wait for it and return its value.
@@ -50,7 +60,8 @@ class IsolatedWorkers:
         should be small.
 
         Raises:
-            WorkerFailed: The worker crashed, or took longer than it may; it is replaced.
+            WorkerFailed: The worker crashed, or took longer or more memory than it may; one that
+                crashed or was late is replaced.
             Exception: Whatever the function raised.
         """
         future = self._pool.schedule(
@@ -63,6 +74,12 @@ class IsolatedWorkers:
                 f"reading it took longer than {self._timeout_s:g} s and was ended",
                 cure="The sheet is kept and the next run tries again; if it comes back, scan the "
                 "sheet anew or raise SHEETFLOW_SHEET_TIMEOUT_S",
+            ) from error
+        except MemoryError as error:
+            raise WorkerFailed(
+                "reading it took more memory than it may",
+                cure="The sheet is kept and the next run tries again; if it comes back, scan the "
+                "sheet at a lower resolution or raise SHEETFLOW_READER_MEMORY_BYTES",
             ) from error
         except ProcessExpired as error:
             raise WorkerFailed(
@@ -82,3 +99,9 @@ class IsolatedWorkers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _limit_memory(memory_bytes: int | None) -> None:
+    if memory_bytes is not None:
+        with contextlib.suppress(ValueError, OSError):  # less was allowed already
+            resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -58,6 +58,15 @@ def is_present(folders: Folders, run_id: str) -> bool:
     return path.exists() and not _is_dead(path)
 
 
+def others_present(folders: Folders, run_id: str) -> int:
+    """Return how many other runs live, here or on machines that share the folders."""
+    folder = _runs(folders)
+    if not folder.is_dir():
+        return 0
+    others = [path for path in folder.iterdir() if path.name[0] != "." and path.name != run_id]
+    return sum(not _is_dead(path) for path in others)
+
+
 def departed(folders: Folders) -> list[str]:
     """Return the runs of this machine whose process ended without a word, in no order."""
     folder = _runs(folders)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sheetflow.vision.geometry import Quad
+if TYPE_CHECKING:
+    # numpy stands behind it, for which `sheetflow status` has no time.
+    from sheetflow.vision.geometry import Quad
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sheetflow import __version__
 from sheetflow.custody.files import digest_bytes, read_file
@@ -13,7 +13,9 @@ from sheetflow.custody.names import shown_name
 from sheetflow.errors import SpoiledResult
 from sheetflow.reading import Pair
 from sheetflow.sheets import CropFile, ProcessedSheet
-from sheetflow.vision.geometry import Quad
+
+if TYPE_CHECKING:
+    from sheetflow.vision.geometry import Quad
 
 Document = dict[str, Any]
 

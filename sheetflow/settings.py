@@ -116,9 +116,27 @@ class Settings(BaseSettings):
         description="If set, for example to `.done`, a sheet is taken only once a file of its name "
         "with this suffix stands beside it; that file is removed when the sheet is staged.",
     )
-    sheets_in_flight: Annotated[int, Field(ge=1, le=64)] = Field(
-        default_factory=lambda: max(2, os.cpu_count() or 1),
-        description="How many sheets are worked on side by side. Default: one for each core.",
+    readers: Annotated[int, Field(ge=1, le=256)] = Field(
+        default_factory=lambda: _own_cores(),
+        description="How many sheets are read at the same time, each in a process of its own. "
+        "Default: one for each core that this process may use.",
+    )
+    sheets_in_flight: Annotated[int, Field(ge=1, le=512)] = Field(
+        default_factory=lambda: _own_cores() + 2,
+        description="How many sheets are on their way at the same time: while some are read, "
+        "others are moved and uploaded. Default: two more than there are cores.",
+    )
+    uploads_at_once: Annotated[int, Field(ge=1, le=512)] = Field(
+        default=8, description="How many sheets may be uploaded to MongoDB at the same time."
+    )
+    reader_memory_bytes: Annotated[int, Field(ge=512 * 1024 * 1024)] = Field(
+        default=8 * 1024**3,
+        description="How much memory reading one sheet may take; one that takes more has failed.",
+    )
+    sheets_a_run: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="How many sheets a run takes at most, oldest first; the next run takes the "
+        "others. 0: all.",
     )
     lease_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=LEASE_S,
@@ -280,6 +298,11 @@ class Settings(BaseSettings):
             quarantine=place(self.rejected_dir, "images_rejected"),
             state=root / ".sheetflow",
         )
+
+
+def _own_cores() -> int:
+    # Not those of the machine: a container or `taskset` may leave us fewer.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sheetflow.custody.counting import count_sheets
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.inbox import waiting_names
 from sheetflow.custody.journal import Entry
@@ -20,6 +21,7 @@ from sheetflow.custody.staging import staged_files
 from sheetflow.errors import Failure
 from sheetflow.sheets import State
 
+_ARCHIVE_COUNT = "archive-count.json"
 _AWAITING_UPLOAD = (State.PROCESSED, State.UPLOADED)
 
 
@@ -130,7 +132,7 @@ def system_status(folders: Folders) -> SystemStatus:
         awaiting_upload=sum(sheet.state in _AWAITING_UPLOAD for sheet in sheets),
         needs_review=sum(sheet.state is State.NEEDS_REVIEW for sheet in sheets),
         failed=sum(sheet.last_error is not None for sheet in sheets),
-        archived=_count(folders.archive),
+        archived=count_sheets(folders.archive, memory=folders.state / _ARCHIVE_COUNT),
         rejected=_count_rejected(folders.quarantine),
         sheets=sheets,
         oldest_unarchived_s=round(max(ages_s), 1) if ages_s else None,
@@ -181,10 +183,6 @@ def _known_for_s(entry: Entry) -> float:
     arrivals = [event.at for event in entry.history if event.state == State.WAITING]
     since = arrivals[-1:] or [event.at for event in entry.history[:1]]
     return max(time.time() - datetime.fromisoformat(since[0]).timestamp(), 0.0) if since else 0.0
-
-
-def _count(folder: Path) -> int:
-    return sum(1 for _ in _file_names(folder))
 
 
 def _count_rejected(folder: Path) -> int:

@@ -39,6 +39,8 @@ class Bench:
         """Set when the run was asked to stop: no sheet begins another step."""
         self.outage: SheetflowError | None = None
         """Why MongoDB cannot be used, once one sheet has used up its retries for all."""
+        self.uploading = threading.BoundedSemaphore(settings.uploads_at_once)
+        """Held while a sheet is uploaded, so that MongoDB is not asked for everything at once."""
         self._backlog = len(staged_files(settings.folders))
         self._counting = threading.Lock()
 

@@ -25,6 +25,8 @@ from tasks.retries import JITTER, is_transient
 def upload(processed: ProcessedSheet, pairs: Sequence[Pair], bench: Bench) -> UploadReceipt:
     """Store a sheet's pairs in MongoDB and return the proof that they are there."""
     with step("upload", processed.sheet):
-        return store_pairs(
-            bench.folders, bench.door.open(), processed, pairs, flow_run_id=bench.flow_run_id
-        )
+        store = bench.door.open()
+        with bench.uploading:
+            return store_pairs(
+                bench.folders, store, processed, pairs, flow_run_id=bench.flow_run_id
+            )

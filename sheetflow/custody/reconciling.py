@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sheetflow.custody.claims import note_take_over
@@ -31,7 +31,7 @@ from sheetflow.custody.lease_files import LEASE_S
 from sheetflow.custody.leases import owned, remove_claim
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.quarantine import reason_file
-from sheetflow.custody.transfers import move_file
+from sheetflow.custody.transfers import half_copy, move_file
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.sheets import State
 from sheetflow.telling.steps import about
@@ -70,7 +70,8 @@ def reconcile(folders: Folders, *, lease_s: float = LEASE_S) -> list[str]:
 
 
 def _reconcile(folders: Folders, lease_s: float, done: list[str]) -> None:
-    for sha256 in _known_digests(folders):
+    known = _known_digests(folders)
+    for sha256 in known:
         if not _is_suspect(folders, sha256):
             continue  # thousands may wait for a person or for MongoDB, each as it should be
         try:
@@ -81,7 +82,7 @@ def _reconcile(folders: Folders, lease_s: float, done: list[str]) -> None:
         except SheetflowError as error:
             # A file that may not be removed, say: its own attempt tells that, the others go on.
             logger.warning("%s: left by a run that was ended, and still: %s", sha256[:8], error)
-    for part in _half_written(folders):
+    for part in [*_half_archived_copies(folders, known), *_half_written(folders)]:
         whose = _OF_A_SHEET.match(part.name)
         with _ours(folders, whose[1] if whose else None, lease_s) as ours:
             if ours:
@@ -204,11 +205,20 @@ def _is_anywhere(folders: Folders, entry: Entry) -> bool:
     )
 
 
+def _half_archived_copies(folders: Folders, known: Sequence[str]) -> list[Path]:
+    """Return the half copies in the archive, which is not listed: it may hold a million files.
+
+    Whatever is on its way there has an entry in the journal until it has arrived.
+    """
+    copies = (half_copy(folders.archive, sha256) for sha256 in known)
+    return [copy for copy in copies if os.path.lexists(copy)]
+
+
 def _half_written(folders: Folders) -> list[Path]:
-    """Return the files of ours that may be half written, in the four places and among claims."""
+    """Return the files of ours that may be half written, archive excepted, claims included."""
     parts = [
         path
-        for folder in (folders.staging, folders.archive, folders.quarantine, folders.claims)
+        for folder in (folders.staging, folders.quarantine, folders.claims)
         for path in _parts(folder)
         if _OF_A_SHEET.match(path.name)
     ]

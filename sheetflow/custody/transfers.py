@@ -116,11 +116,32 @@ def free_name(folder: Path, name: str, *, sha256: str) -> str:
 
 
 def unused_name(folder: Path, name: str) -> str:
-    """Return `name`, or `name` with a number where something in `folder` has it already."""
-    candidate, number = name, 2
-    while os.path.lexists(folder / candidate):
-        candidate, number = name_with_mark(name, str(number)), number + 1
-    return candidate
+    """Return `name`, or `name` with a number where something in `folder` has it already.
+
+    The number is the next one, as a rule: it is found by leaps, so that the ten thousandth file of
+    one name does not look at all the others.
+    """
+    if not os.path.lexists(folder / name):
+        return name
+
+    def is_taken(number: int) -> bool:
+        return os.path.lexists(folder / name_with_mark(name, str(number)))
+
+    taken, free = 1, 2
+    while is_taken(free):
+        taken, free = free, 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        taken, free = (middle, free) if is_taken(middle) else (taken, middle)
+    return name_with_mark(name, str(free))
+
+
+def half_copy(folder: Path, sha256: str) -> Path:
+    """Return the name that a sheet has in `folder` while it is being copied there.
+
+    One name for each sheet: a half copy that a crash left is written over by the next try.
+    """
+    return folder / f".{sha256}{HALF}"
 
 
 def _holds(target: Path, sha256: str) -> bool:
@@ -152,8 +173,7 @@ def _check_digest(path: Path, sha256: str) -> None:
 
 
 def _copy_without_replacing(source: Path, target: Path, *, sha256: str) -> None:
-    # One name for each sheet: a half copy that a crash left behind is written over by the next try.
-    part = target.with_name(f".{sha256}{HALF}")
+    part = half_copy(target.parent, sha256)
     part.unlink(missing_ok=True)
     try:
         with open_regular(source) as descriptor, part.open("xb") as copy:

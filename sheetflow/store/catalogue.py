@@ -84,12 +84,12 @@ def confirm_upload(
         ]
         current = {image.code: image for image in returned}
         digests = {draft.code: draft.image_sha256 for draft in drafts}
-        for document in _superseded(store, sheet_sha256, list(digests)):
+        # What stands there as it was sent was not superseded: as a rule there is nothing to ask.
+        changed = [code for code in current if not _has_digest(current[code], digests[code])]
+        for document in _superseded(store, sheet_sha256, changed):
             code = document["code"]
-            if document["image_sha256"] == digests[code] and code in current:
-                earlier = _stored_image(store, document, superseded=True)
-                if not _has_digest(current[code], digests[code]):
-                    current[code] = earlier
+            if document["image_sha256"] == digests[code]:
+                current[code] = _stored_image(store, document, superseded=True)
     return confirm_against(
         processed, drafts, list(current.values()), confirmed_at=datetime.now(UTC)
     )
@@ -114,7 +114,9 @@ def _plan(store: Store, sheet_sha256: str, drafts: Sequence[Draft]) -> _Plan:
     # and this one: then ours is in the revisions, and must not come back on top.
     done = {
         (doc["code"], doc["image_sha256"])
-        for doc in _superseded(store, sheet_sha256, [draft.code for draft in changed])
+        for doc in _superseded(
+            store, sheet_sha256, [draft.code for draft in changed if draft.code in present]
+        )
     }
     now = datetime.now(UTC)
     operations = [_place_anew(draft, now) for draft in drafts if _is_misplaced(draft, present)]

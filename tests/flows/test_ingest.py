@@ -3,17 +3,20 @@ from __future__ import annotations
 import io
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from prefect.client.orchestration import get_client
 
+import flows.ingest
 import tasks.process
 import tasks.upload
 from flows.ingest import ingest_sheet, ingest_sheets
 from sheetflow.custody.files import digest_bytes
 from sheetflow.errors import StoreUnavailable
+from sheetflow.presence import present
 
 
 def test_an_empty_inbox_is_no_trouble(run, folders) -> None:
@@ -54,6 +57,29 @@ def test_a_stored_picture_is_the_region_of_its_sheet(run, folders, database, dra
         whole = crop.resize((right - left, bottom - top))
         difference = np.abs(np.asarray(whole, dtype=np.float64) - sheet[top:bottom, left:right])
         assert difference.mean() < 12, item["code"]["text"]
+
+
+def test_a_run_takes_no_more_sheets_than_it_may_and_the_next_one_the_others(
+    run, folders, several, inbox_with, environment
+) -> None:
+    environment(sheets_a_run=1)
+    inbox_with(a=several[0], b=several[1])
+    assert list(run(ingest_sheets).states.values()) == ["archived"]
+    assert len(list(folders.inbox.iterdir())) == 1
+    assert list(run(ingest_sheets).states.values()) == ["archived"]
+    assert list(folders.inbox.iterdir()) == []
+
+
+def test_a_run_beside_others_begins_somewhere_else_in_the_queue(folders, settings) -> None:
+    bench = SimpleNamespace(folders=folders, settings=settings, flow_run_id="mine")
+    queue = [Path(str(number)) for number in range(100)]
+    assert flows.ingest._share(bench, queue) == queue
+    with present(folders, "mine"):
+        assert flows.ingest._share(bench, queue) == queue
+        with present(folders, "another"):
+            mine = flows.ingest._share(bench, queue)
+    assert mine != queue
+    assert sorted(mine) == sorted(queue)
 
 
 def test_the_ledger_tells_a_sheets_life(run, folders, database, drawn) -> None:

@@ -43,3 +43,11 @@ def test_a_call_that_hangs_is_ended_and_its_worker_replaced(workers: IsolatedWor
     with pytest.raises(WorkerFailed, match="longer than 3 s"):
         workers.run(time.sleep, 600)
     assert workers.run(abs, -1) == 1
+
+
+def test_a_call_that_takes_more_memory_than_it_may_has_failed_alone() -> None:
+    limit = 1 << 30
+    with IsolatedWorkers(1, timeout_s=60, preload="sheetflow.errors", memory_bytes=limit) as own:
+        with pytest.raises(WorkerFailed, match="more memory"):
+            own.run(bytes, 2 * limit)
+        assert own.run(abs, -1) == 1

@@ -181,6 +181,14 @@ def test_an_unused_name_counts_up(tmp_path: Path) -> None:
     assert unused_name(tmp_path, "a.png") == "a~3.png"
 
 
+def test_the_number_of_an_unused_name_is_the_next_one(tmp_path: Path) -> None:
+    for number in range(1, 40):
+        (tmp_path / unused_name(tmp_path, "a.png")).touch()
+        assert sorted(os.listdir(tmp_path)) == sorted(
+            ["a.png", *(f"a~{earlier}.png" for earlier in range(2, number + 1))]
+        )
+
+
 def test_a_copy_leaves_the_original_and_finds_an_equal_one(source, target) -> None:
     assert copy_file(source, target.parent) == target
     assert copy_file(source, target.parent) == target

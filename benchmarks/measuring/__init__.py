@@ -1,0 +1,1 @@
+"""What the benchmarks of speed share: servers, sheets, the CPU of processes, tables."""

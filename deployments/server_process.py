@@ -1,0 +1,18 @@
+"""The process of our own Prefect server: `python -m deployments.server_process server start ...`.
+
+It is `prefect` itself, with a garbage collector that fits a server. Every event makes some
+thousand objects that die at once, by their count of references; with Python's threshold of 700
+the collector looks through them, and through all of Prefect's, many times a second for nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import runpy
+
+_NEW_OBJECTS = 50_000
+"""Some ten MB that may wait for the collector; ten times as many gained nothing more."""
+
+if __name__ == "__main__":
+    gc.set_threshold(_NEW_OBJECTS, 20, 100)
+    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
