@@ -111,7 +111,7 @@ def test_runs_and_tasks_bear_the_sheets_name(run, folders, drawn) -> None:
     }
     with get_client(sync_client=True) as client:
         flow_run = client.read_flow_run(went.state.state_details.flow_run_id)
-    assert flow_run.name == "ingest sheets"
+    assert flow_run.name == "ingest sheets: 1 archived"
 
 
 def test_an_outage_leaves_sheets_staged_and_the_next_run_only_uploads(
