@@ -23,6 +23,7 @@ from prefect.input.actions import read_flow_run_input
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Completed, Failed
 
+from flows.beginning import begin
 from flows.ingest import ingest_sheet
 from flows.living import living
 from flows.pages import Link, artifact_url, cell
@@ -30,7 +31,7 @@ from flows.review_form import Whole, answers_of, review_form
 from flows.review_page import doubts_told, review_page
 from flows.review_runs import label_run, other_review
 from flows.telling import end_told
-from sheetflow.custody.folders import Folders, prepare_folders
+from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, whoami
 from sheetflow.custody.lookup import Found, choose, staged_sheets
 from sheetflow.custody.names import portable_name, shown_name
@@ -38,7 +39,7 @@ from sheetflow.custody.results import has_result
 from sheetflow.custody.reviewing import UnderReview, look_at_sheet
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.review.answers import AnswerRefused, decided
-from sheetflow.settings import Settings, load_settings
+from sheetflow.settings import Settings
 from sheetflow.sheets import State
 from sheetflow.store.ledger import write_entry
 from sheetflow.store.reach import store_at_hand
@@ -63,10 +64,8 @@ def review_sheet(sheet: str, sha256: str | None = None, root: Path | None = None
         sha256: Its SHA-256, where several sheets go by the name. Usually empty.
         root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
     """
-    logging.getLogger("sheetflow").setLevel(logging.INFO)
     with end_told(root):
-        settings = load_settings(root=root)
-        prepare_folders(settings.folders)
+        settings = begin(root)
         with living(settings.folders):
             return _review(settings, sheet, sha256, _this_run())
 

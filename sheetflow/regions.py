@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import hypot
 from statistics import median
+from typing import TYPE_CHECKING
 
 from sheetflow.custody.names import shown_name
 from sheetflow.reading import SheetReading, Symbol
-from sheetflow.vision.geometry import Quad, quad_size
+
+if TYPE_CHECKING:
+    # numpy stands behind it, for which `sheetflow status` has no time.
+    from sheetflow.vision.geometry import Quad
 
 _CODE_LENGTH = 40
 _LARGE = 0.5
@@ -86,14 +91,19 @@ def shown_regions(reading: SheetReading) -> tuple[Region, ...]:
     return tuple(
         region
         for region in regions_of(reading)
-        if region.kind is not Kind.DISCARD or min(quad_size(region.quad)) >= least
+        if region.kind is not Kind.DISCARD or _shorter_side(region.quad) >= least
     )
 
 
 def usual_side(reading: SheetReading) -> float:
     """Return the median length of the pictures' shorter sides, in pixels; 100 if there are none."""
     quads = [*(pair.picture_quad for pair in reading.pairs), *reading.unpaired_pictures]
-    return median(min(quad_size(quad)) for quad in quads) if quads else 100.0
+    return median(map(_shorter_side, quads)) if quads else 100.0
+
+
+def _shorter_side(quad: Quad) -> float:
+    sides = zip(quad, quad[1:] + quad[:1], strict=True)
+    return min(hypot(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in sides)
 
 
 def _numbered(reading: SheetReading) -> Iterator[Region]:

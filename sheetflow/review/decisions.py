@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sheetflow.regions import Kind, Region
-from sheetflow.vision.geometry import Quad
+
+if TYPE_CHECKING:
+    from sheetflow.vision.geometry import Quad
 
 _TOLD_AT_MOST = 6
 
