@@ -228,8 +228,9 @@ def _heal(stage: Stage, order: Order, way: Way, dice: random.Random) -> list[str
         stage.run(**way.order)
         problems += [f"{item} [after the next start]" for item in counted(stage.scene)]
     if not order.is_done(stage):
+        # Its own start may finish what the killed one began, and then there is nothing left to do.
         run = _give(stage, order, way)
-        if run.status != 0 or (order.home and not order.is_done(stage)):
+        if not order.is_done(stage) if order.home else run.status != 0:
             problems.append(f"UNDONE once more, the command ended {run.status}: {run.told}")
     stage.run(**way.order)
     stage.scene.harmed.clear()

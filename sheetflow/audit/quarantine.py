@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -12,12 +11,15 @@ from sheetflow.audit.leftovers import is_old
 from sheetflow.audit.report import Problem, Report
 from sheetflow.audit.sampling import Sample
 from sheetflow.custody.claims import claimed_sheet
-from sheetflow.custody.files import digest_file, write_file
+from sheetflow.custody.files import digest_or_none
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.journal import load_entry, now_iso
-from sheetflow.custody.names import portable_name
-from sheetflow.custody.quarantine import quarantined_files, read_reason, reason_file
-from sheetflow.errors import CustodyError, FolderUnavailable
+from sheetflow.custody.journal import load_entry
+from sheetflow.custody.quarantine import (
+    quarantined_files,
+    read_reason,
+    reason_file,
+    write_reason,
+)
 
 
 def check_quarantine(folders: Folders, sample: Sample, report: Report) -> None:
@@ -40,7 +42,7 @@ def _files(folders: Folders, sample: Sample, report: Report) -> Iterator[Problem
                 "back into source/",
                 mend=partial(_explained, folders, path),
             )
-        elif sample.holds(sha256) and _digest(path) not in (sha256, None):
+        elif sample.holds(sha256) and digest_or_none(path) not in (sha256, None):
             yield Problem(
                 "altered_file",
                 path.name,
@@ -70,16 +72,13 @@ def _explained(folders: Folders, path: Path) -> str:
     with claimed_sheet(folders, path) as sheet:
         entry = load_entry(folders, sheet.sha256)
         cause = entry.last_error if entry is not None else None
-        reason = {
-            "name": portable_name(entry.name if entry is not None else sheet.name),
-            "sha256": sheet.sha256,
-            "cause": cause or "found here by an audit; why it was rejected is not on record",
-            "cure": "Try it again with `sheetflow retry`, or remove it",
-            "at": now_iso(),
-            "flow_run_id": None,
-        }
-        data = (json.dumps(reason, indent=2) + "\n").encode()
-        write_file(reason_file(path), data, mark=sheet.sha256)
+        write_reason(
+            path,
+            name=entry.name if entry is not None else sheet.name,
+            sha256=sheet.sha256,
+            cause=cause or "found here by an audit; why it was rejected is not on record",
+            cure="Try it again with `sheetflow retry`, or remove it",
+        )
     return "a reason file was written"
 
 
@@ -87,10 +86,3 @@ def _removed(reason: Path, sheet: Path) -> str:
     if not os.path.lexists(sheet):
         reason.unlink(missing_ok=True)
     return "the reason without a file was removed"
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        return digest_file(path)
-    except (CustodyError, FolderUnavailable, FileNotFoundError):
-        return None

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from sheetflow.audit.report import Problem, Report
 from sheetflow.custody.claims import claimed_sheet
-from sheetflow.custody.files import digest_file
+from sheetflow.custody.files import digest_or_none
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced import load_forced
 from sheetflow.custody.journal import Entry, entries, load_entry, save_entry
 from sheetflow.custody.lookup import entries_by_staged_name
 from sheetflow.custody.staging import staged_files
-from sheetflow.errors import CustodyError, FolderUnavailable
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
 from sheetflow.store.ledger import write_entry
@@ -31,11 +30,9 @@ def _files(folders: Folders, store: Store | None, report: Report) -> Iterator[Pr
     by_name = entries_by_staged_name(folders)
     for path in staged_files(folders) if folders.staging.is_dir() else ():
         report.count("staged_files")
-        try:
-            sha256 = digest_file(path)
-        except (FileNotFoundError, CustodyError, FolderUnavailable):
-            continue  # moved on, or replaced by a link, while we looked: its entry tells
-        if load_entry(folders, sha256) is not None:
+        sha256 = digest_or_none(path)
+        # Moved on, or replaced by a link, while we looked: its entry tells.
+        if sha256 is None or load_entry(folders, sha256) is not None:
             continue
         known = by_name.get(path.name)
         if known is not None and known.sha256 != sha256 and _should_be_staged(known):

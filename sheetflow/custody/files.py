@@ -46,6 +46,14 @@ def digest_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digest_or_none(path: Path) -> str | None:
+    """Return the SHA-256 of a file, None if it is gone, is no regular file or cannot be read."""
+    try:
+        return digest_file(path)
+    except (FileNotFoundError, SheetflowError):
+        return None
+
+
 def is_there(path: Path) -> bool:
     """Tell whether something is there, as a mount's server has it and not the mount's memory.
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sheetflow.custody.files import digest_file
+from sheetflow.custody.files import digest_or_none
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced import Phase, forced_records, load_forced
 from sheetflow.custody.journal import Entry, entries, load_entry
 from sheetflow.custody.lookup import answers_to, quarantined_sheets
 from sheetflow.custody.names import names_on_disk, portable_name
-from sheetflow.errors import CustodyError, FolderUnavailable
 from sheetflow.sheets import State
 
 Document = Mapping[str, Any]
@@ -87,7 +85,7 @@ def digests_meant(folders: Folders, wanted: str) -> set[str]:
         if answers_to(wanted, (record.before.name, record.archived_name), record.sha256)
     }
     for place in (folders.inbox, folders.staging, folders.archive, folders.quarantine):
-        digest = _digest_of(place / Path(wanted).name)
+        digest = digest_or_none(place / Path(wanted).name)
         meant |= {digest} if digest else set()
     return meant
 
@@ -153,7 +151,7 @@ def _places(folders: Folders, sha256: str, told: Mapping[str, Any]) -> list[Path
         place / name
         for place in (folders.inbox, folders.staging, folders.archive)
         for name in sorted(on_disk)
-        if _digest_of(place / name) == sha256
+        if digest_or_none(place / name) == sha256
     ]
     if folders.quarantine.is_dir():
         found += [it.path for it in quarantined_sheets(folders) if it.sha256 == sha256]
@@ -167,15 +165,6 @@ def _state_at(folders: Folders, places: Sequence[Path]) -> State:
         folders.quarantine: State.REJECTED,
     }
     return states.get(places[0].parent, State.WAITING) if places else State.WAITING
-
-
-def _digest_of(path: Path) -> str | None:
-    if not os.path.lexists(path):
-        return None
-    try:
-        return digest_file(path)
-    except (CustodyError, FolderUnavailable, FileNotFoundError):
-        return None  # a link, a folder, or gone by now
 
 
 def _plain(value: Any) -> Any:

@@ -42,17 +42,15 @@ def quarantine_sheet(
     if entry is not None:
         entry = replace(entry, quarantined_name=target.name)
         save_entry(folders, entry)
-    reason = {
-        "name": portable_name(original),
-        "sha256": sheet.sha256,
-        "cause": error.cause,
-        "cure": error.cure,
-        "at": now_iso(),
-        "flow_run_id": flow_run_id,
-    }
     # The reason first: a file in quarantine that nobody can explain must not exist.
-    data = (json.dumps(reason, indent=2) + "\n").encode()
-    write_file(reason_file(target), data, mark=sheet.sha256)
+    write_reason(
+        target,
+        name=original,
+        sha256=sheet.sha256,
+        cause=error.cause,
+        cure=error.cure,
+        flow_run_id=flow_run_id,
+    )
     move_file(sheet.path, target, sha256=sheet.sha256)
     if entry is not None:
         save_entry(
@@ -83,6 +81,28 @@ def quarantined_files(folders: Folders) -> Iterator[Path]:
 def reason_file(quarantined: Path) -> Path:
     """Return the path of the reason file of a quarantined sheet."""
     return quarantined.with_name(f"{quarantined.name}.json")
+
+
+def write_reason(
+    quarantined: Path,
+    *,
+    name: str,
+    sha256: str,
+    cause: str,
+    cure: str,
+    flow_run_id: str | None = None,
+) -> None:
+    """Write why a file lies in quarantine, and what a person can do, beside it."""
+    reason = {
+        "name": portable_name(name),
+        "sha256": sha256,
+        "cause": cause,
+        "cure": cure,
+        "at": now_iso(),
+        "flow_run_id": flow_run_id,
+    }
+    data = (json.dumps(reason, indent=2) + "\n").encode()
+    write_file(reason_file(quarantined), data, mark=sha256)
 
 
 def read_reason(quarantined: Path) -> dict[str, str]:

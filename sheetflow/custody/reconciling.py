@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sheetflow.custody.claims import note_take_over
-from sheetflow.custody.files import HALF, digest_file, translated_errors
+from sheetflow.custody.files import HALF, digest_or_none, translated_errors
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import (
     GONE,
@@ -132,7 +132,7 @@ def _finish_moves(folders: Folders, sha256: str) -> list[str]:
     entry = load_entry(folders, sha256)
     done = []
     for source, target in _half_moves(folders, entry) if entry is not None else ():
-        if _holds(source, sha256) and _holds(target, sha256):
+        if digest_or_none(source) == digest_or_none(target) == sha256:
             move_file(source, target, sha256=sha256)
             if source.parent == folders.quarantine:
                 reason_file(source).unlink(missing_ok=True)
@@ -249,10 +249,3 @@ def _changed_s(path: Path, otherwise: float) -> float:
         return path.lstat().st_mtime
     except FileNotFoundError:
         return otherwise
-
-
-def _holds(path: Path, sha256: str) -> bool:
-    try:
-        return digest_file(path) == sha256
-    except (FileNotFoundError, SheetflowError):
-        return False
