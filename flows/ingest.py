@@ -66,7 +66,7 @@ def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> 
         paths = _share(bench, queue)
         outcomes = [*_left(inbox.left), *_travel_all(bench, paths)]
     tell_of_sheets(bench.settings, outcomes, whole=len(paths) == len(queue))
-    return _concluded(outcomes)
+    return _concluded(bench.settings, outcomes)
 
 
 @flow(
@@ -94,7 +94,7 @@ def ingest_sheet(
         else:
             outcomes = _travel_all(bench, [path])
     tell_of_sheets(bench.settings, outcomes, whole=False)
-    return _concluded(outcomes)
+    return _concluded(bench.settings, outcomes)
 
 
 @contextlib.contextmanager
@@ -223,6 +223,6 @@ def _left(waiting: Sequence[Waiting]) -> list[Outcome]:
     return outcomes
 
 
-def _concluded(outcomes: Sequence[Outcome]) -> RunState[None]:
-    show_summary(outcomes)
+def _concluded(settings: Settings, outcomes: Sequence[Outcome]) -> RunState[None]:
+    show_summary(settings, outcomes)
     return verdict(outcomes)

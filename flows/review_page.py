@@ -22,19 +22,26 @@ def review_page(looked_at: UnderReview, *, max_pixels: int) -> str:
     """Return the page as markdown: the doubts, the overlay as a data URI, a table of regions."""
     entry, reading = looked_at.entry, looked_at.reading
     name = shown_name(entry.name)
-    image = load_image(read_file(looked_at.found.path), sheet=name, max_pixels=max_pixels)
-    picture = base64.b64encode(draw_small_overlay(image, reading, max_bytes=_PICTURE_BYTES))
     stored = f"{entry.stored_pairs} certain pairs are stored already."
     regions = sorted(shown_regions(reading), key=lambda it: (not it.is_open, it.number))
     parts = [
         f"# {cell(name)} needs a review",
         stored if entry.stored_pairs else "",
         doubts_told(looked_at),
-        f"![The sheet with its regions numbered](data:image/jpeg;base64,{picture.decode()})",
+        overlay(looked_at, max_pixels=max_pixels, max_bytes=_PICTURE_BYTES),
         table(_COLUMNS, map(_row, regions)),
         f"The same from the command line: `sheetflow review {entry.sha256[:12]}`",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def overlay(looked_at: UnderReview, *, max_pixels: int, max_bytes: int) -> str:
+    """Return the sheet with its regions numbered, as a picture in markdown."""
+    name = shown_name(looked_at.entry.name)
+    image = load_image(read_file(looked_at.found.path), sheet=name, max_pixels=max_pixels)
+    picture = draw_small_overlay(image, looked_at.reading, max_bytes=max_bytes)
+    data = base64.b64encode(picture).decode()
+    return f"![The sheet with its regions numbered](data:image/jpeg;base64,{data})"
 
 
 def doubts_told(looked_at: UnderReview) -> str:
