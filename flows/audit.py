@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 from prefect import flow
@@ -13,6 +12,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.beginning import begin
+from flows.forms import Text
 from flows.living import living
 from flows.telling import end_told, tell_of_audit
 from sheetflow.audit.report import Report, Unknown
@@ -34,7 +34,7 @@ def audit(
     sample_percent: Annotated[float, Field(gt=0, le=100)] = 100.0,
     repair: bool = False,
     unknown: Unknown = Unknown.LEAVE,
-    root: Path | None = None,
+    root: Text = "",
 ) -> RunState[None]:
     """Hold folders, journal, ledger, records and GridFS against each other.
 

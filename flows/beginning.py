@@ -6,7 +6,6 @@ This works wherever a flow runs: from the command line, under `sheetflow serve` 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 from prefect.context import FlowRunContext, TaskRunContext
@@ -20,17 +19,17 @@ _NAME = "sheetflow"
 """What our handler is called among those of the logger."""
 
 
-def begin(root: Path | None, **overrides: Any) -> Settings:
+def begin(root: str, **overrides: Any) -> Settings:
     """Read the settings, begin to log, and make the folders that are missing.
 
     Args:
-        root: The data root, None for the one that is set.
+        root: The data root, empty for the one that is set.
         overrides: Other settings that the run brings along; None for those that are set.
 
     Raises:
         ConfigurationError: A setting is wrong, or a folder cannot be made.
     """
-    settings = load_settings(root=root, **overrides)
+    settings = load_settings(root=root or None, **overrides)
     begin_logs(settings)
     prepare_folders(settings.folders)
     return settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from prefect import flow
@@ -13,6 +12,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.beginning import begin
+from flows.forms import Text
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced_steps import settle_forced
 from sheetflow.custody.forcing import Plan, plan_force
@@ -33,11 +33,11 @@ from tasks.force import force, undo
 )
 def force_archive(
     reason: Annotated[str, Field(min_length=3)],
-    name: str | None = None,
+    name: Text = "",
     confirmed: bool = False,
-    by: str | None = None,
+    by: Text = "",
     take_back: bool = False,
-    root: Path | None = None,
+    root: Text = "",
 ) -> RunState[None]:
     """Archive a staged sheet on a person's order, without proof that it is stored.
 
@@ -58,7 +58,7 @@ def force_archive(
         try:
             if take_back:
                 return _taken_back(folders, at_hand.store, name, reason=reason, by=who)
-            plan = plan_force(folders, name, at_hand.store)
+            plan = plan_force(folders, name or None, at_hand.store)
             _show(plan, reason)
             if not confirmed:
                 return Failed(message=f"Not confirmed, and nothing was moved. {_told(plan)}")
@@ -77,9 +77,9 @@ def force_archive(
 
 
 def _taken_back(
-    folders: Folders, store: Store | None, name: str | None, *, reason: str, by: str
+    folders: Folders, store: Store | None, name: str, *, reason: str, by: str
 ) -> RunState[None]:
-    if name is None:
+    if not name:
         return Failed(message="Name the sheet whose force-archive shall be taken back.")
     done = undo(name, folders, store, reason=reason, by=by)
     back = shown_name(done.record.before.name)

@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.runtime import flow_run
 
 from flows.beginning import begin
+from flows.forms import Doubt, OnDoubtChoice, Text
 from flows.journey import Journey
 from flows.living import living
 from flows.outcomes import Outcome, announce, expect, verdict
@@ -34,7 +35,7 @@ from sheetflow.custody.staging import bring_in, staged_files
 from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.presence import others_present
-from sheetflow.settings import OnDoubt, Settings
+from sheetflow.settings import Settings
 from sheetflow.sheets import State
 from sheetflow.store.connection import StoreDoor
 from sheetflow.telling.figures import figures_kept
@@ -51,13 +52,14 @@ logger = logging.getLogger("sheetflow.ingest")
     "that an earlier run left in staging are taken up where it stopped. The run is red, and names "
     "the sheets, if any failed, was rejected or needs a review; the others are done.",
 )
-def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> RunState[None]:
+def ingest_sheets(root: Text = "", on_doubt: OnDoubtChoice = Doubt.AS_SET) -> RunState[None]:
     """Drain the inbox: every sheet to MongoDB and, confirmed, into the archive.
 
     Args:
         root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
         on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
-            until then; `store-certain`: its certain pairs are stored. Empty: SHEETFLOW_ON_DOUBT.
+            until then; `store-certain`: its certain pairs are; `as set`: what SHEETFLOW_ON_DOUBT
+            says.
     """
     with _bench(root, on_doubt) as bench:
         folders = bench.folders
@@ -75,7 +77,7 @@ def ingest_sheets(root: Path | None = None, on_doubt: OnDoubt | None = None) -> 
     description="Take one sheet to MongoDB and, confirmed, into the archive.",
 )
 def ingest_sheet(
-    file: Path, root: Path | None = None, on_doubt: OnDoubt | None = None
+    file: Path, root: Text = "", on_doubt: OnDoubtChoice = Doubt.AS_SET
 ) -> RunState[None]:
     """Take one sheet to MongoDB and, confirmed, into the archive.
 
@@ -84,7 +86,8 @@ def ingest_sheet(
             elsewhere, which is copied into the inbox first.
         root: The data root, a folder. Empty: SHEETFLOW_ROOT, or where the worker was started.
         on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
-            until then; `store-certain`: its certain pairs are stored. Empty: SHEETFLOW_ON_DOUBT.
+            until then; `store-certain`: its certain pairs are; `as set`: what SHEETFLOW_ON_DOUBT
+            says.
     """
     with _bench(root, on_doubt) as bench:
         path = bring_in(bench.folders, file)
@@ -98,10 +101,10 @@ def ingest_sheet(
 
 
 @contextlib.contextmanager
-def _bench(root: Path | None, on_doubt: OnDoubt | None) -> Iterator[Bench]:
+def _bench(root: str, on_doubt: Doubt) -> Iterator[Bench]:
     say_it_once()
     with end_told(root):
-        settings = begin(root, on_doubt=on_doubt)
+        settings = begin(root, on_doubt=on_doubt.chosen())
         folders = settings.folders
         with living(folders), figures_kept(folders), _prepared(settings) as bench:
             yield bench

@@ -131,7 +131,8 @@ def summary(outcomes: Sequence[Outcome]) -> str:
             shown = ", ".join(names[:_NAMED_AT_MOST])
             more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
             clauses.append(f"{len(names)} {words}: {shown}{more}")
-    causes = list(dict.fromkeys(item.error for item in outcomes if item.error))
+    news_first = sorted(outcomes, key=lambda item: item.old_news)
+    causes = list(dict.fromkeys(item.error for item in news_first if item.error))
     cause = f" First cause: {causes[0]}" if causes else ""
     return "; ".join(clauses) + "." + cause
 

@@ -24,6 +24,7 @@ from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Completed, Failed
 
 from flows.beginning import begin
+from flows.forms import Text
 from flows.ingest import ingest_sheet
 from flows.living import living
 from flows.pages import Link, artifact_url, cell
@@ -56,7 +57,7 @@ logger = logging.getLogger("sheetflow.review")
     "the run holds no process and no slot, for as long as it takes. A wrong answer is told and "
     "asked for again, with what was answered in the fields.",
 )
-def review_sheet(sheet: str, sha256: str | None = None, root: Path | None = None) -> RunState[None]:
+def review_sheet(sheet: str, sha256: Text = "", root: Text = "") -> RunState[None]:
     """Show a sheet that needs a person, wait for the answer, and take the sheet on.
 
     Args:
@@ -67,7 +68,7 @@ def review_sheet(sheet: str, sha256: str | None = None, root: Path | None = None
     with end_told(root):
         settings = begin(root)
         with living(settings.folders):
-            return _review(settings, sheet, sha256, _this_run())
+            return _review(settings, sheet, sha256 or None, _this_run())
 
 
 def _review(settings: Settings, sheet: str, sha256: str | None, run: FlowRun) -> RunState[None]:
@@ -169,7 +170,7 @@ def _take_on(settings: Settings, found: Found) -> RunState[None]:
         return Completed(message=f"{shown_name(found.path.name)}: another run has taken it on.")
     file = Path(portable_name(found.path.name))  # Prefect cannot carry names that are not UTF-8
     went: RunState[Any] = ingest_sheet(
-        file, root=settings.root, on_doubt=settings.on_doubt, return_state=True
+        file, root=str(settings.root), on_doubt=settings.on_doubt, return_state=True
     )
     # A state of this run's own: of another's, Prefect says no more than that it is completed.
     end = Completed if went.is_completed() else Failed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -11,6 +10,7 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed
 
 from flows.beginning import begin
+from flows.forms import Text
 from flows.pages import table
 from sheetflow.custody.names import shown_name
 from sheetflow.settings import Settings
@@ -26,7 +26,7 @@ _SHOWN_AT_MOST = 200
     description="Show where every sheet stands: waiting, staged, awaiting its upload, held, "
     "failed, archived. The page is the run's artifact; it is right while MongoDB is away too.",
 )
-def processing_status(root: Path | None = None) -> RunState[None]:
+def processing_status(root: Text = "") -> RunState[None]:
     """Show where every sheet stands, from the folders and the journal.
 
     Args:

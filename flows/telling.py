@@ -82,7 +82,7 @@ def tell_of_audit(settings: Settings, problems: Sequence[Problem], *, whole: boo
 
 
 @contextlib.contextmanager
-def end_told(root: Path | None) -> Iterator[None]:
+def end_told(root: str) -> Iterator[None]:
     """Tell people if an error ends the run itself, before it can say what became of its sheets."""
     try:
         yield
@@ -96,12 +96,12 @@ def end_told(root: Path | None) -> Iterator[None]:
         raise
 
 
-def _settings_despite(root: Path | None) -> Settings:
+def _settings_despite(root: str) -> Settings:
     try:
-        return load_settings(root=root)
+        return load_settings(root=root or None)
     except ConfigurationError:
         # A wrong setting is what there is to tell: for that, the root is all that is needed.
-        return Settings.model_construct(root=root or Path(os.environ.get("SHEETFLOW_ROOT", ".")))
+        return Settings.model_construct(root=Path(root or os.environ.get("SHEETFLOW_ROOT", ".")))
 
 
 def _ended(settings: Settings, result: str) -> None:

@@ -43,7 +43,7 @@ def ingest(*, on_doubt: str | None, as_json: bool, verbose: bool) -> None:
     def run() -> Any:
         from flows.ingest import ingest_sheets
 
-        return ingest_sheets(settings.root, on_doubt=settings.on_doubt, return_state=True)
+        return ingest_sheets(str(settings.root), on_doubt=settings.on_doubt, return_state=True)
 
     _run(run, settings, as_json=as_json, verbose=verbose)
 
@@ -77,7 +77,7 @@ def take_one(settings: Settings, path: Path, *, as_json: bool, verbose: bool = F
 
         carried = Path(portable_name(path.name)) if not _is_portable(path) else path
         return ingest_sheet(
-            carried, root=settings.root, on_doubt=settings.on_doubt, return_state=True
+            carried, root=str(settings.root), on_doubt=settings.on_doubt, return_state=True
         )
 
     _run(run, settings, as_json=as_json, verbose=verbose)
