@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -23,19 +24,24 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from sheetflow.custody.folders import Folders
 from sheetflow.settings import Settings
 
 T = TypeVar("T")
 DEADLINE_S = 240.0
-COMMAND = "import sys; sys.argv[0] = 'sheetflow'; from cli.main import main; main()"
+SHEETFLOW = (
+    sys.executable,
+    "-c",
+    "import sys; sys.argv[0] = 'sheetflow'; from cli.main import main; main()",
+)
 BEGUN = [kind for kind in StateType if kind is not StateType.SCHEDULED]
 
 
 def wait_for(condition: Callable[[], T | None], what: str) -> T:
-    """Return the first true value of a condition; a busy machine is waited for."""
+    """Return the first true value of a condition; a busy machine or an API away is waited for."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, httpx.TransportError):
             if value := condition():
                 return value
         time.sleep(0.2)
@@ -44,13 +50,17 @@ def wait_for(condition: Callable[[], T | None], what: str) -> T:
 
 @contextlib.contextmanager
 def command(
-    *arguments: str, settings: Settings, cwd: Path, **environment: str
+    *arguments: str,
+    settings: Settings,
+    cwd: Path,
+    program: Sequence[str] = SHEETFLOW,
+    **environment: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a `sheetflow` command in a session of its own until the block ends, then stop it."""
+    """Run a command in a session of its own until the block ends, then stop it."""
     log = (cwd / "command.log").open("ab")
     assert settings.mongodb_uri is not None
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *arguments],
+        [*program, *arguments],
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -129,6 +139,47 @@ class Api:
     def set_state(self, run_id: UUID, state: Any) -> None:
         with self.client() as client:
             client.set_flow_run_state(run_id, state)
+
+
+class Shop:
+    """A served data root: its folders, and the runs of its Prefect server."""
+
+    def __init__(self, settings: Settings, api: Api, sheets: list[Any]) -> None:
+        self.settings, self.api = settings, api
+        self._sheets = sheets
+        self._dropped = 0
+
+    @property
+    def folders(self) -> Folders:
+        return self.settings.folders
+
+    def drop(self, count: int = 1) -> list[str]:
+        """Put sheets of new bytes into the inbox, as a scanner does: written aside, then named."""
+        names = []
+        for _ in range(count):
+            data, _ = self._sheets[self._dropped % len(self._sheets)]
+            self._dropped += 1
+            name = f"sheet-{self._dropped:03d}.png"
+            # Bytes behind a PNG's end change its digest and nothing else.
+            aside = self.settings.root / name
+            aside.write_bytes(data + str(self._dropped).encode())
+            aside.rename(self.folders.inbox / name)
+            names.append(name)
+        return names
+
+    def archived(self, names: list[str]) -> bool:
+        return all((self.folders.archive / name).exists() for name in names)
+
+
+def prefect(api_url: str, *arguments: str) -> None:
+    """Run a `prefect` command against a server, to its end."""
+    subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+        env={**os.environ, "PREFECT_API_URL": api_url},
+        check=True,
+        capture_output=True,
+        timeout=180,
+    )
 
 
 def engine_of(run_id: UUID) -> int | None:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments.definitions import deployments
 from sheetflow.errors import ConfigurationError
 from sheetflow.settings import Settings
+from tests.deployments.serving import prefect
 
 PREFECT_YAML = Path(__file__).parents[2] / "deployments" / "prefect.yaml"
 
@@ -52,18 +50,8 @@ def known(api: Any) -> dict[str, DeploymentResponse]:
 def test_the_work_pools_deployments_are_those_that_serve_offers(
     api: Any, prefect_server: str, tmp_path: Path
 ):
-    def prefect(*arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-            env={**os.environ, "PREFECT_API_URL": prefect_server},
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-            timeout=180,
-        )
-
-    prefect("work-pool", "create", "sheetflow", "--type", "process", "--overwrite")
-    prefect("deploy", "--all", "--prefect-file", str(PREFECT_YAML))
+    prefect(prefect_server, "work-pool", "create", "sheetflow", "--type", "process", "--overwrite")
+    prefect(prefect_server, "deploy", "--all", "--prefect-file", str(PREFECT_YAML))
     pooled = known(api)
     assert {deployment.work_pool_name for deployment in pooled.values()} == {"sheetflow"}
     for deployment in deployments(Settings(root=tmp_path)):

@@ -202,7 +202,7 @@ def test_the_page_of_an_api_is_beside_it() -> None:
     [
         ("Port 4200 is already in use. Please", 1, PortTaken, "port was taken"),
         ("ImportError: no such thing", 1, ConfigurationError, "no such thing"),
-        ("", None, TransientError, "not ready in 120 s"),
+        ("", None, TransientError, "not ready in 300 s"),
     ],
 )
 def test_the_log_becomes_an_error_with_a_cure(

@@ -14,39 +14,9 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Cancelling
 
 from deployments.server import prefect_server as companion
-from sheetflow.custody.folders import Folders, prepare_folders
+from sheetflow.custody.folders import prepare_folders
 from sheetflow.settings import Settings
-from tests.deployments.serving import Api, command, engine_of, wait_for
-
-
-class Shop:
-    """A served data root: its folders, and the runs of its Prefect server."""
-
-    def __init__(self, settings: Settings, api: Api, sheets: list[Any]) -> None:
-        self.settings, self.api = settings, api
-        self._sheets = sheets
-        self._dropped = 0
-
-    @property
-    def folders(self) -> Folders:
-        return self.settings.folders
-
-    def drop(self, count: int = 1) -> list[str]:
-        """Put sheets of new bytes into the inbox, as a scanner does: written aside, then named."""
-        names = []
-        for _ in range(count):
-            data, _ = self._sheets[self._dropped % len(self._sheets)]
-            self._dropped += 1
-            name = f"sheet-{self._dropped:03d}.png"
-            # Bytes behind a PNG's end change its digest and nothing else.
-            aside = self.settings.root / name
-            aside.write_bytes(data + str(self._dropped).encode())
-            aside.rename(self.folders.inbox / name)
-            names.append(name)
-        return names
-
-    def archived(self, names: list[str]) -> bool:
-        return all((self.folders.archive / name).exists() for name in names)
+from tests.deployments.serving import Api, Shop, command, engine_of, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -244,9 +244,9 @@ def test_a_decoder_that_crashes_or_hangs_costs_one_sheet_its_attempt(
         (folders.inbox / name).write_bytes(several[index][0])
     real = IsolatedWorkers.run
 
-    def fail_on_bad(self, function, sheet, *arguments):
+    def fail_on_bad(self, function, sheet, *arguments, **options):
         if sheet.name != "bad.png":
-            return real(self, function, sheet, *arguments)
+            return real(self, function, sheet, *arguments, **options)
         return real(self, os.abort) if fault == "crash" else real(self, time.sleep, 600)
 
     with monkeypatch.context() as patch:

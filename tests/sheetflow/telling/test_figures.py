@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -46,7 +48,7 @@ def figures(folders) -> dict[str, float]:
 
 
 def test_the_folders_are_counted_as_they_are(folders, drop) -> None:
-    drop("waiting.png", b"1")
+    os.utime(drop("waiting.png", b"1"), (time.time() - 3600,) * 2)
     staged = stage_sheet(folders, Sheet("staged.png", digest_bytes(b"2"), drop("staged.png", b"2")))
     adopt_staged(folders, staged)
     record_failure(folders, staged, "staged.png: the disk is full. Free some.")
