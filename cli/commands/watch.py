@@ -34,11 +34,15 @@ def watch(*, verbose: bool) -> None:
     prepare_folders(settings.folders)
     from deployments.leftovers import end_leftovers
     from deployments.watcher import watch_inbox
+    from flows.beginning import begin_logs
+    from sheetflow.telling.metrics import metrics_served
 
     async def both() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(watch_inbox(settings))
             group.create_task(end_leftovers(settings))
 
-    click.echo(f"Watching {settings.folders.inbox}; Ctrl-C stops it.")
-    asyncio.run(both())
+    begin_logs(settings)
+    with metrics_served(settings):
+        click.echo(f"Watching {settings.folders.inbox}; Ctrl-C stops it.")
+        asyncio.run(both())
