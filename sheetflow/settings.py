@@ -279,8 +279,8 @@ class Settings(BaseSettings):
     )
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=0,
-        description="Where `sheetflow serve` and `watch` show their figures to Prometheus, on 127.0.0.1; "
-        "0: nowhere (docs/metrics.md).",
+        description="Where `sheetflow serve` and `watch` show their figures to Prometheus, on "
+        "127.0.0.1; 0: nowhere (docs/metrics.md).",
     )
 
     @property
