@@ -10,6 +10,7 @@ from pymongo.collection import Collection
 
 from sheetflow.custody.batches import batched
 from sheetflow.custody.names import portable_name
+from sheetflow.sheets import State
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
 from sheetflow.store.evidence import image_digest
@@ -42,12 +43,12 @@ def sheet_document(store: Store, sha256: str) -> Document | None:
 
 
 def sheets_archived_as(store: Store, names: Iterable[str]) -> dict[str, set[str]]:
-    """Return which sheets the ledger has under names in the archive, duplicates included."""
+    """Return which sheets the ledger has as archived under names, duplicates included."""
     wanted = [portable_name(name) for name in names]
-    fields = {"archived_name": 1, "duplicates.archived_name": 1}
+    fields = {"archived_name": 1, "duplicates.archived_name": 1, "state": 1}
     query = {
         "$or": [
-            {"archived_name": {"$in": wanted}},
+            {"archived_name": {"$in": wanted}, "state": str(State.ARCHIVED)},
             {"duplicates.archived_name": {"$in": wanted}},
         ]
     }
@@ -55,7 +56,8 @@ def sheets_archived_as(store: Store, names: Iterable[str]) -> dict[str, set[str]
     with translated_store_errors():
         for document in store.sheets.find(query, fields):
             twins = [twin.get("archived_name") for twin in document.get("duplicates") or ()]
-            for name in (document.get("archived_name"), *twins):
+            own = [document.get("archived_name")] if document["state"] == State.ARCHIVED else []
+            for name in (*own, *twins):
                 owners.setdefault(str(name), set()).add(document["_id"])
     return owners
 

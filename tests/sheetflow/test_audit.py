@@ -276,6 +276,15 @@ def test_a_sheet_that_was_sent_back_and_killed_before_the_move_is_found_again(
     assert staged_again(folders).path.exists()
 
 
+def test_a_ledger_set_back_by_an_older_backup_is_told_of_its_archived_file(
+    folders, mugs, database, found, mended
+) -> None:
+    database.sheets.update_one({}, {"$set": {"state": "processed"}})
+    assert found() == {"misplaced_file": "mugs.png"}
+    mended()
+    assert staged_again(folders).path.exists()
+
+
 def test_a_lost_revision_is_told_and_the_later_picture_stays_on_top(
     settings, mugs, archived, database
 ) -> None:
