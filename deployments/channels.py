@@ -1,7 +1,7 @@
 """The ways to people: Slack and its kin, a webhook, e-mail; each a block and an action of Prefect.
 
 All three are blocks that Prefect brings along, so that a Prefect server of one's own, which has no
-sheetflow installed, can send through them: docs/decisions/0009-notifications.md.
+sheetflow installed, can send through them: docs/decisions/0013-notifications.md.
 """
 
 from __future__ import annotations

@@ -55,12 +55,11 @@ def _page(settings: Settings, now: SystemStatus, stored: StoreFigures | None) ->
             ["rejected", now.rejected, folders.quarantine],
         ],
     )
-    parts = [f"# {now.told()}", f"As of {at}.", places]
-    if now.waiting_names:
-        parts += ["## Waiting in the inbox", _names(now)]
+    parts = [f"## Where every sheet stood on {at}", _mongodb(settings, stored), places]
     if now.sheets:
-        parts += ["## Staged, oldest first", _staged(now)]
-    parts += ["## MongoDB", _mongodb(settings, stored)]
+        parts += ["### Staged, oldest first", _staged(now)]
+    if now.waiting_names:
+        parts += ["### Waiting in the inbox", _names(now)]
     return "\n\n".join(parts)
 
 
@@ -81,15 +80,15 @@ def _staged(now: SystemStatus) -> str:
 
 
 def _mongodb(settings: Settings, stored: StoreFigures | None) -> str:
-    kind = "Your own" if settings.mongodb_uri is not None else "The embedded one"
+    kind = "Your" if settings.mongodb_uri is not None else "The embedded"
     if stored is None:
         if settings.mongodb_uri is None:
-            return "The embedded one does not run just now; the next ingest starts it."
+            return "The embedded MongoDB does not run just now; the next ingest starts it."
         return (
-            "**It cannot be reached.** Sheets wait in images_sources/ and are uploaded by the "
+            "**MongoDB cannot be reached.** Sheets wait in images_sources/ and are uploaded by the "
             "next run that reaches it. `sheetflow doctor` says what is wrong."
         )
     return (
-        f"{kind} answers. It holds **{stored.records:,}** codes with their pictures, "
+        f"{kind} MongoDB answers. It holds **{stored.records:,}** codes with their pictures, "
         f"and {stored.revisions:,} earlier pictures."
     )

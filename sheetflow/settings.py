@@ -159,6 +159,11 @@ class Settings(BaseSettings):
     max_symbols: Annotated[int, Field(gt=0)] = Field(
         default=2000, description="Sheets with more codes are rejected."
     )
+    crop_margin_percent: Annotated[float, Field(ge=0, le=25)] = Field(
+        default=0.0,
+        description="How much of its surroundings a picture's crop keeps on each side, in percent "
+        "of the picture's shorter side.",
+    )
     sheet_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=120.0,
         description="How long reading one sheet may take; then its decoder is ended and its "

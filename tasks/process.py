@@ -32,6 +32,7 @@ def process(sheet: Sheet, bench: Bench) -> ProcessedSheet:
                 max_file_bytes=bench.settings.max_file_bytes,
                 max_symbols=bench.settings.max_symbols,
             ),
+            margin=bench.settings.crop_margin_percent / 100,
         )
     bench.tell_ledger(note_processed(bench.folders, processed, flow_run_id=bench.flow_run_id))
     return processed

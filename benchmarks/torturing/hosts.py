@@ -16,7 +16,7 @@ from benchmarks.torturing.proxy import BadLine
 from benchmarks.torturing.shares import by_sshfs, by_the_same_folder
 from benchmarks.torturing.sheets import TestSheet
 from benchmarks.torturing.stage import Stage
-from benchmarks.torturing.two import worked_on_twice
+from benchmarks.torturing.two import unfinished, worked_on_twice
 from benchmarks.torturing.victims import Run, Victims
 
 _HOSTS = ("north", "south")
@@ -102,9 +102,8 @@ def _drain(
         north.boot()
         north.begin(settings)
         runs = [_finish(host, outcome) for host in (south, north)]
-        while _count(stage, "inbox", "staging") and time.monotonic() < started + _PATIENCE_S:
-            left = _count(stage, "inbox", "staging")
-            tell(f"{left} sheets are left, which wait for the dead owner's lease to run out")
+        while (left := unfinished(stage.scene)) and time.monotonic() < started + _PATIENCE_S:
+            tell(f"left, until the dead owner's leases have run out: {', '.join(left[:5])}")
             time.sleep(5)
             south.begin(settings)
             runs.append(_finish(south, outcome))

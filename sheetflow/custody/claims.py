@@ -33,12 +33,14 @@ def claimed_sheet(folders: Folders, path: Path, *, lease_s: float = LEASE_S) -> 
     """
     sheet = Sheet(name=path.name, sha256=digest_file(path), path=path)
     with owned(folders, sheet.sha256, lease_s=lease_s) as lease:
-        if not is_there(path):
-            raise FileNotFoundError(path)
-        note_take_over(folders, sheet.sha256, lease)
-        yield sheet
+        gone = not is_there(path)
+        if not gone:
+            note_take_over(folders, sheet.sha256, lease)
+            yield sheet
         if load_entry(folders, sheet.sha256) is None:
             remove_claim(folders, sheet.sha256)  # finished: nothing of the sheet is left to own
+        if gone:
+            raise FileNotFoundError(path)
 
 
 def note_take_over(folders: Folders, sha256: str, lease: Lease) -> None:

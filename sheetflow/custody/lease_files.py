@@ -177,8 +177,10 @@ def _appears(part: Path, path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LINKS or os.path.lexists(path):
+        if error.errno not in _NO_LINKS:
             raise
+        if os.path.lexists(path):
+            return False
         # Without hard links, two that begin in the same instant may both rename; the second one's
         # file stands, and the first finds out at its next check.
         part.replace(path)
@@ -204,8 +206,7 @@ def _clear_the_way(path: Path, ours: int, owner: Owner, *, locked: bool) -> Owne
     if moved is not None and moved.identity != found.identity:
         # Between our look and our grip another had taken over: that lease lives, so it goes back.
         # If its owner looked meanwhile it gives up, which costs time and nothing else.
-        with contextlib.suppress(FileExistsError):
-            os.link(aside, path)
+        _appears(aside, path)
         aside.unlink(missing_ok=True)
         raise busy()
     aside.unlink(missing_ok=True)

@@ -75,3 +75,19 @@ def test_that_a_sheet_was_taken_over_is_in_its_history(folders: Folders, drop) -
     told = [event for event in load_entry(folders, sheet.sha256).history if event.note]
     assert [event.state for event in told] == ["taken over"]
     assert f"process {owner.pid}," in told[0].note
+
+
+def test_a_sheet_that_was_finished_meanwhile_leaves_no_claim(
+    folders: Folders, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = drop("mugs.png", b"one")
+
+    def digest_and_lose(path: Path) -> str:
+        digest = digest_bytes(path.read_bytes())
+        path.unlink()  # the other run archives it between our hashing and our claim
+        return digest
+
+    monkeypatch.setattr("sheetflow.custody.claims.digest_file", digest_and_lose)
+    with pytest.raises(FileNotFoundError), claimed_sheet(folders, path):
+        pass
+    assert list(folders.claims.iterdir()) == []

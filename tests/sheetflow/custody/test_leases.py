@@ -160,9 +160,16 @@ def test_a_lock_holds_a_stopped_owners_sheet_on_one_machine(folders: Folders, wo
             pass
 
 
+def no_links(source: Path, *_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM), source)
+
+
+@pytest.mark.parametrize("links", [True, False])
 def test_of_two_that_take_over_at_once_one_is_refused(
-    folders: Folders, mount_without_locks, monkeypatch
+    folders: Folders, mount_without_locks, monkeypatch, links: bool
 ) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
     with owned(folders, SHA, lease_s=1) as late:
         old = time.time() - 10
         os.utime(late.descriptor, (old, old))
@@ -181,6 +188,20 @@ def test_of_two_that_take_over_at_once_one_is_refused(
         with pytest.raises(SheetBusy), owned(folders, SHA):
             pass
         assert json.loads((folders.claims / f"{SHA}.lease").read_text())["token"] == "token-b"
+
+
+def test_a_lease_runs_out_on_a_mount_without_links(
+    folders: Folders, mount_without_locks, monkeypatch
+) -> None:
+    monkeypatch.setattr(os, "link", no_links)
+    lease = folders.claims / f"{SHA}.lease"
+    dead = lease_files.Owner("a", "machine-a", 1, 0.0, 60.0, "token-a")
+    lease.write_text(json.dumps(lease_files.asdict(dead)))
+    with pytest.raises(SheetBusy), owned(folders, SHA):
+        pass
+    os.utime(lease, (0, 0))
+    with owned(folders, SHA):
+        check_lease(folders, SHA)
 
 
 def test_a_torn_lease_runs_out_like_any_other(folders: Folders, mount_without_locks) -> None:
