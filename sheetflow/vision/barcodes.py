@@ -73,7 +73,7 @@ _ZBAR_KINDS = {
 }
 _ZBAR_NAMES = {int(kind): name for name, kind in _ZBAR_KINDS.items()}
 
-_MATRIX = frozenset({"QR", "DataMatrix", "PDF417", "Aztec"})
+MATRIX_SYMBOLOGIES = frozenset({"QR", "DataMatrix", "PDF417", "Aztec"})
 _SHORTEST_ITF = 6
 # Of one that zxing-cpp reads and zbar reads otherwise: EANs in noise pass their check digit by
 # chance, the start, stop and width rules of these two are harder to meet.
@@ -148,7 +148,7 @@ def confirm_symbol(luminance: Luminance, symbol: Symbol) -> Symbol:
 
     Matrix codes carry error correction and are believed as they are.
     """
-    if symbol.symbology in _MATRIX:
+    if symbol.symbology in MATRIX_SYMBOLOGIES:
         return replace(symbol, confidence=0.99)
     strip = _strip_of(luminance, symbol.quad)
     seen = {read.symbol.payload for read in _zbar_reads(strip, (symbol.symbology, "EAN-13"))}
@@ -381,12 +381,16 @@ def _places(reads: Sequence[_Read]) -> list[list[_Read]]:
 
 
 def _judged_by_zbar(ours: Sequence[_Read], theirs: Sequence[_Read]) -> list[Symbol]:
-    seen = {read.symbol.payload for read in theirs if read.symbol.symbology not in _MATRIX}
+    seen = {
+        read.symbol.payload for read in theirs if read.symbol.symbology not in MATRIX_SYMBOLOGIES
+    }
     unique = {read.symbol.payload: read.symbol for read in ours}
     return [
         replace(
             symbol,
-            confidence=0.99 if symbol.symbology in _MATRIX else _confidence(symbol, seen),
+            confidence=0.99
+            if symbol.symbology in MATRIX_SYMBOLOGIES
+            else _confidence(symbol, seen),
         )
         for symbol in unique.values()
     ]

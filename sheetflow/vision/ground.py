@@ -22,6 +22,8 @@ Grey = NDArray[np.float32]
 
 _RIM_PX = 11
 _TREND_GRID = 24
+_BARS_RIM_PX = 3
+_QUIET_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,7 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
     large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
     soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
     strength = difference(soft, large)
+    _erase_plates(strength, soft, large, codes)
     ink = np.where(
         strength
         > _noise_limit(strength, np.asarray(cv2.resize(known, (width, height)), np.float32)),
@@ -101,6 +104,22 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
         0,
     )
     return Print(ink.astype(np.uint8), strength)
+
+
+def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box]) -> None:
+    """Take codes, and the white grounds that they are printed on, off the print.
+
+    On a shaded card a code has a ground of its own, which may touch the picture.
+    """
+    for code in codes:
+        left, top, right, bottom = code.grown(_BARS_RIM_PX).pixel_edges(strength.shape)
+        strength[top:bottom, left:right] = 0
+        quiet = max(_QUIET_SHARE * max(code.width, code.height), 12.0)
+        left, top, right, bottom = code.grown(quiet).pixel_edges(strength.shape)
+        lighter = image[top:bottom, left:right].min(axis=2) > ground[top:bottom, left:right].min(
+            axis=2
+        )
+        strength[top:bottom, left:right][lighter] = 0
 
 
 def _flatness(rgb: Pixels, inside: Mask) -> float:

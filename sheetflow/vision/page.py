@@ -45,7 +45,9 @@ A4 page is segmented in a fifth of a second."""
 _OUTLINE_SIDE_PX = 700
 _LEAST_GAIN = 0.1  # degrees
 _STRAIGHT_DEG = 0.5
-_EDGE_BLUR_PX = 1.2
+_LEAST_BAND_PX = 4
+_FINE = 8
+_SAME_BARS = 0.6
 _MATRIX = frozenset({"QR", "DataMatrix", "Aztec"})
 _LEVEL_SHARES = (0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 _OUTLINE_BONUS = 0.3  # degrees: an outline also takes out what perspective the bars do not show
@@ -306,18 +308,53 @@ def _edge_directions(luminance: Pixels, symbol: Symbol) -> list[_Direction]:
             _Direction(centre, quad_angle(upright), height),
         ]
     box = box_around(symbol.quad).grown(-2)
-    rows, columns = luminance.shape
-    top, left = max(int(box.top), 0), max(int(box.left), 0)
-    crop = luminance[top : min(int(box.bottom), rows), left : min(int(box.right), columns)]
+    left, top, right, bottom = box.pixel_edges(luminance.shape)
+    crop = luminance[top:bottom, left:right]
     if crop.size == 0 or min(crop.shape) < 8:
         return []
     if max(crop.shape) > 800:
         crop = np.asarray(cv2.resize(crop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-    # Of bars a few pixels wide, bare derivatives see a tenth less than the lean there is.
-    soft = cv2.GaussianBlur(crop, (0, 0), _EDGE_BLUR_PX)
-    across, down = cv2.Scharr(soft, cv2.CV_32F, 1, 0), cv2.Scharr(soft, cv2.CV_32F, 0, 1)
+    across, down = cv2.Sobel(crop, cv2.CV_32F, 1, 0), cv2.Sobel(crop, cv2.CV_32F, 0, 1)
     twice = np.arctan2(2 * float((across * down).sum()), float((across**2 - down**2).sum()))
-    return [_Direction(centre, float(np.degrees(twice)) / 2 + 90, width)]
+    rough = float(np.degrees(twice)) / 2 + 90
+    return [_Direction(centre, _lean_of_bars(luminance, centre, (width, height), rough), width)]
+
+
+def _lean_of_bars(
+    luminance: Pixels, centre: Point, size: tuple[float, float], rough: float
+) -> float:
+    """Return the direction of a code's bars, by how far their lower ends lie beside the upper.
+
+    Gradients, which give the rough direction, are drawn towards the axes by noise: of 5.4
+    degrees they saw 3.9.
+    """
+    width, height = (max(1, round(side * 0.9)) for side in size)
+    third = height // 3
+    if third < _LEAST_BAND_PX:
+        return rough
+    radians = np.deg2rad(rough - 90)
+    cos, sin = float(np.cos(radians)), float(np.sin(radians))
+    shift = (
+        centre[0] - cos * width / 2 + sin * height / 2,
+        centre[1] - sin * width / 2 - cos * height / 2,
+    )
+    upright = cv2.warpAffine(
+        luminance,
+        np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    bands = np.stack([upright[:third].mean(axis=0), upright[-third:].mean(axis=0)])
+    fine = cv2.resize(bands.astype(np.float32), (_FINE * width, 2), interpolation=cv2.INTER_LINEAR)
+    reach = round(_FINE * (0.12 * height + 2))
+    if fine.shape[1] < 6 * reach:
+        return rough
+    match = cv2.matchTemplate(fine[:1], fine[1:, reach:-reach], cv2.TM_CCOEFF_NORMED)[0]
+    if match.max() < _SAME_BARS:
+        return rough
+    aside = (reach - int(match.argmax())) / _FINE
+    return rough - float(np.degrees(np.arctan2(aside, height - third)))
 
 
 def _crookedness(quad: Quad, directions: Sequence[_Direction]) -> float:

@@ -6,7 +6,7 @@ so a missing code or picture cannot shift its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot
 from statistics import median
@@ -101,7 +101,10 @@ def _first_look(
     cell: Cell, codes: Sequence[Box], regions: Sequence[Region]
 ) -> tuple[list[int], Box | None]:
     inside = [i for i, code in enumerate(codes) if cell.box.contains(code.centre)]
-    return inside, _largest(_parts(cell, regions))
+    boxes = [part.box for part in _parts(cell, regions)]
+    largest = max((box.area for box in boxes), default=0.0)
+    alike = [box for box in boxes if box.area > _ALIKE * largest]
+    return inside, union_of(alike) if alike else None
 
 
 def _parts(cell: Cell, regions: Sequence[Region]) -> list[Region]:
@@ -110,10 +113,6 @@ def _parts(cell: Cell, regions: Sequence[Region]) -> list[Region]:
         for region in regions
         if region.kind is Kind.PICTURE and cell.box.contains(region.box.centre)
     ]
-
-
-def _largest(parts: Sequence[Region]) -> Box | None:
-    return max(parts, key=lambda part: part.box.area).box if parts else None
 
 
 def _voted_layout(
@@ -128,9 +127,11 @@ def _voted_layout(
     ]
     if not votes:
         return None
-    sides = [_side(codes[code], picture) for code, picture in votes]
-    side = side or max(sorted(set(sides)), key=sides.count)
-    agreeing = [vote for vote, its in zip(votes, sides, strict=True) if its == side] or votes
+    gaps = [_gaps(codes[code], picture) for code, picture in votes]
+    side = side or _side(gaps)
+    agreeing = [
+        vote for vote, its in zip(votes, gaps, strict=True) if its[side] > -_TOUCH_PX
+    ] or votes
     dx = median(picture.centre[0] - codes[code].centre[0] for code, picture in agreeing)
     dy = median(picture.centre[1] - codes[code].centre[1] for code, picture in agreeing)
     own = [
@@ -147,15 +148,28 @@ def _voted_layout(
     return Layout(side, (dx, dy), place, len(agreeing))
 
 
-def _side(code: Box, picture: Box) -> str:
-    """Return on which side of the picture its label stands, by the widest gap between them."""
-    gaps = {
+def _gaps(code: Box, picture: Box) -> dict[str, float]:
+    """Return the gap between code and picture, by the side of the picture that the code is on."""
+    return {
         "below": code.top - picture.bottom,
         "above": picture.top - code.bottom,
         "right": code.left - picture.right,
         "left": picture.left - code.right,
     }
-    return max(gaps, key=lambda name: gaps[name])
+
+
+def _side(gaps: Sequence[Mapping[str, float]]) -> str:
+    """Return on which side of pictures labels stand: where most have a gap, and the widest.
+
+    A code may stand to the right of most pictures and yet below all of them.
+    """
+    return max(
+        gaps[0],
+        key=lambda name: (
+            sum(its[name] > -_TOUCH_PX for its in gaps),
+            median(its[name] for its in gaps),
+        ),
+    )
 
 
 def _item(
@@ -165,6 +179,7 @@ def _item(
     parts = _parts(cell, regions)
     code = _label_code(cell, inside, codes, parts, layout)
     decoys = tuple(i for i in inside if i != code)
+    others: list[Region] = []
     if layout is not None:
         place = layout.place
         expected = Box(
@@ -174,6 +189,7 @@ def _item(
         parts = [part for part in parts if _is_on_picture_side(part.box, label, layout)]
         # A caption that blurs into the code reaches across its edge; pictures stay clear of it.
         parts = [part for part in parts if _is_clear_of(part.box, label, layout)] or parts
+        others = [part for part in _parts(cell, regions) if part not in parts]
     parts = _without_specks(parts) if parts else []
     picture = union_of(part.box for part in parts) if parts else None
     placeholders = [
@@ -186,8 +202,11 @@ def _item(
         picture = None if placeholders else picture
     placeholder = max(placeholders, key=lambda box: box.area, default=None)
     doubts = _doubts(cell, codes, code, picture, layout)
-    if code is not None and picture is not None and _is_scattered(parts, layout):
-        doubts += ("what was taken for the picture may be several things",)
+    if code is not None and picture is not None:
+        if _is_scattered(parts, layout):
+            doubts += ("what was taken for the picture may be several things",)
+        if any(_is_beside(other.box, picture, codes[code]) for other in others):
+            doubts += ("something else stands beside the code that may belong to the picture",)
     return Item(cell, code, picture, placeholder, decoys, doubts)
 
 
@@ -205,6 +224,12 @@ def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
         or sum(part.area for part in parts) < _LEAST_INK * around.area
         or ((layout is None or layout.votes < 2) and areas[-2] > _ALIKE * areas[-1])
     )
+
+
+def _is_beside(other: Box, picture: Box, code: Box) -> bool:
+    """Tell whether something as large as the picture was left out for being on the code's side."""
+    is_label = other.share_inside(code.grown(1.5 * min(code.width, code.height))) > 0.5
+    return other.area > _ALIKE * picture.area and not is_label
 
 
 def _widest_gap(boxes: Sequence[Box]) -> float:

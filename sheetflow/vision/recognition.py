@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from sheetflow.reading import SheetReading, Symbol
 from sheetflow.vision.barcodes import (
+    MATRIX_SYMBOLOGIES,
     RETAIL_SYMBOLOGIES,
     decode_label,
     decode_symbols,
 )
+from sheetflow.vision.bars import whole_bars
 from sheetflow.vision.findings import Findings, reading_of
 from sheetflow.vision.frames import find_frames, frames_of_items
 from sheetflow.vision.geometry import (
@@ -29,6 +31,7 @@ from sheetflow.vision.geometry import (
     box_around,
     inverse,
     move_quad,
+    quad_angle,
     scaling,
     union_of,
 )
@@ -129,7 +132,17 @@ def _long_lines(mask: NDArray[np.uint8]) -> list[tuple[Point, Point]]:
 
 
 def _on_page(symbols: Sequence[Symbol], page: UprightPage) -> list[Box]:
-    return [box_around(move_quad(symbol.quad, page.to_page)) for symbol in symbols]
+    """Return the boxes of symbols on the page, with all of their bars."""
+    grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    boxes = []
+    for symbol in symbols:
+        quad = move_quad(symbol.quad, page.to_page)
+        box = box_around(quad)
+        if symbol.symbology not in MATRIX_SYMBOLOGIES:
+            quarters = round(quad_angle(quad) / 90)
+            box = whole_bars(grey, box, is_upright=quarters % 2 == 0)
+        boxes.append(box)
+    return boxes
 
 
 def _grid(
