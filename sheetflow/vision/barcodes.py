@@ -29,6 +29,7 @@ from sheetflow.vision.geometry import (
     box_around,
     homography_between,
     move_quad,
+    quad_angle,
     quad_centre,
     quad_size,
 )
@@ -81,6 +82,9 @@ _CONTRADICTED = {"Code 39": 0.62, "Code 128": 0.62}
 # Of a linear code that one engine read alone: ITF has no check digit that must be there, and one
 # in ten of the bars that look like an EAN-8 passes its check.
 _UNCONFIRMED = {"Code 39": 0.85, "ITF": 0.7, "EAN-8": 0.7, "UPC-E": 0.7}
+_FEW_LINES = 0.7
+_THIN_SHARE = 0.02
+_STRIP_SHARE = 0.08
 _SMALLEST_SIDE_PX = 8
 _Y800 = int.from_bytes(b"Y800", "little")
 
@@ -111,6 +115,7 @@ def decode_symbols(
     """
     reads = _zxing_reads(luminance, symbologies, try_invert=False)
     symbols = [confirm_symbol(luminance, read.symbol) for read in reads]
+    symbols = [_read_again(luminance, symbol, symbologies) for symbol in symbols]
     symbols = [symbol for symbol in symbols if symbol.confidence >= BELIEVABLE]
     return sorted(symbols, key=lambda symbol: quad_centre(symbol.quad)[::-1])
 
@@ -150,9 +155,48 @@ def confirm_symbol(luminance: Luminance, symbol: Symbol) -> Symbol:
     """
     if symbol.symbology in MATRIX_SYMBOLOGIES:
         return replace(symbol, confidence=0.99)
-    strip = _strip_of(luminance, symbol.quad)
+    strip = _strip_of(luminance, _at_least_high(symbol.quad))
     seen = {read.symbol.payload for read in _zbar_reads(strip, (symbol.symbology, "EAN-13"))}
-    return replace(symbol, confidence=_confidence(symbol, seen))
+    confidence = _confidence(symbol, seen)
+    if confidence < 0.99 and _is_thin(symbol.quad):
+        confidence = min(confidence, _FEW_LINES)
+    return replace(symbol, confidence=confidence)
+
+
+def _is_thin(quad: Quad) -> bool:
+    """Tell whether few scan lines agreed on a linear code."""
+    width, height = quad_size(quad)
+    return height < _THIN_SHARE * width
+
+
+def _at_least_high(quad: Quad) -> Quad:
+    """Return a quad of few scan lines with what stands above and below; the bars go on there."""
+    width, height = quad_size(quad)
+    more = (_STRIP_SHARE * width - height) / 2
+    if more <= 0:
+        return quad
+    radians = np.deg2rad(quad_angle(quad) + 90)
+    x, y = more * float(np.cos(radians)), more * float(np.sin(radians))
+    a, b, c, d = quad
+    return (
+        (a[0] - x, a[1] - y),
+        (b[0] - x, b[1] - y),
+        (c[0] + x, c[1] + y),
+        (d[0] + x, d[1] + y),
+    )
+
+
+def _read_again(luminance: Luminance, symbol: Symbol, symbologies: Sequence[str]) -> Symbol:
+    """Return a doubtful symbol as the harder tries on its own place read it, if they are sure."""
+    if symbol.confidence >= CERTAIN:
+        return symbol
+    box = box_around(_at_least_high(symbol.quad))
+    left, top, right, bottom = box.grown(0.15 * box.width).pixel_edges(luminance.shape)
+    found = decode_label(luminance[top:bottom, left:right], symbologies=symbologies)
+    if not found or found[0].confidence < CERTAIN:
+        return symbol
+    shift = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64)
+    return replace(found[0], quad=move_quad(found[0].quad, shift))
 
 
 def canonical_payload(payload: str, symbology: str) -> tuple[str, str]:

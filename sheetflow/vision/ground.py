@@ -21,9 +21,13 @@ Mask = NDArray[np.uint8]
 Grey = NDArray[np.float32]
 
 _RIM_PX = 11
+_NEAR_RIM_PX = 8
+_SMALL_SHARE = 0.1
 _TREND_GRID = 24
 _BARS_RIM_PX = 3
-_QUIET_SHARE = 0.2
+_PLATE_PX = 8
+_PLATE_SHARE = 0.05
+_QUIET_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +119,25 @@ def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box
         left, top, right, bottom = code.grown(_BARS_RIM_PX).pixel_edges(strength.shape)
         strength[top:bottom, left:right] = 0
         quiet = max(_QUIET_SHARE * max(code.width, code.height), 12.0)
-        left, top, right, bottom = code.grown(quiet).pixel_edges(strength.shape)
-        lighter = image[top:bottom, left:right].min(axis=2) > ground[top:bottom, left:right].min(
-            axis=2
-        )
-        strength[top:bottom, left:right][lighter] = 0
+        left, top, right, bottom = around = code.grown(quiet).pixel_edges(strength.shape)
+        light, paper = _darkest(image, around), _darkest(ground, around)
+        near = np.zeros(light.shape, bool)
+        x0, y0, x1, y1 = code.grown(_PLATE_PX).pixel_edges(strength.shape)
+        near[y0 - top : y1 - top, x0 - left : x1 - left] = True
+        lighter = light > 1.01 * paper
+        seen = light[lighter & near]
+        if seen.size < 0.1 * near.sum() or not seen.size:
+            continue
+        plate = lighter & (light < (1 + _PLATE_SHARE) * float(np.median(seen)))
+        _, labels = cv2.connectedComponents(plate.astype(np.uint8), connectivity=4)
+        touching = np.unique(labels[near & plate])
+        strength[top:bottom, left:right][np.isin(labels, touching)] = 0
+
+
+def _darkest(image: Grey, edges: tuple[int, int, int, int]) -> Grey:
+    """Return the darkest channel of a part, (left, top, right, bottom)."""
+    left, top, right, bottom = edges
+    return np.asarray(image[top:bottom, left:right].min(axis=2), np.float32)
 
 
 def _flatness(rgb: Pixels, inside: Mask) -> float:
@@ -245,13 +263,16 @@ def _noise_limit(strength: Grey, known: Grey) -> float:
 
 
 def _without_rim(ink: Mask) -> Mask:
-    """Drop narrow pieces at the rim of a frame: remains of its line, or of its own shade."""
+    """Drop narrow or small pieces at the rim of a frame: remains of its line, or of a shade."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     height, width = ink.shape
+    largest = int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
     for index in range(1, count):
-        left, top, wide, high = (int(value) for value in stats[index][:4])
+        left, top, wide, high, area = (int(value) for value in stats[index])
         at_side = left <= 2 or left + wide >= width - 2
         at_end = top <= 2 or top + high >= height - 2
-        if (at_side and 3 * wide < high) or (at_end and 3 * high < wide):
+        is_near = min(left, top, width - left - wide, height - top - high) <= _NEAR_RIM_PX
+        is_narrow = (at_side and 3 * wide < high) or (at_end and 3 * high < wide)
+        if is_narrow or (is_near and area < _SMALL_SHARE * largest):
             ink[labels == index] = 0
     return ink

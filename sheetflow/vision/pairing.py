@@ -13,10 +13,12 @@ from statistics import median
 
 from sheetflow.vision.geometry import Box, Point, union_of
 from sheetflow.vision.layout import Cell
-from sheetflow.vision.segmentation import Kind, Region
+from sheetflow.vision.segmentation import TEXT_HEIGHT_PX, Kind, Region
 
 _OUT_OF_PLACE_PX = 30.0
 _TOUCH_PX = 6.0
+_LABEL_REACH_PX = 60.0
+_THICK_PX = 4.0
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
 # .15 to .44 of ink, and gaps of .21 to .99.
@@ -189,7 +191,10 @@ def _item(
         parts = [part for part in parts if _is_on_picture_side(part.box, label, layout)]
         # A caption that blurs into the code reaches across its edge; pictures stay clear of it.
         parts = [part for part in parts if _is_clear_of(part.box, label, layout)] or parts
+        parts = [part for part in parts if not _is_line_between(part.box, label, parts, layout)]
         others = [part for part in _parts(cell, regions) if part not in parts]
+    if not parts and code is not None and layout is not None:
+        parts = _small_parts(cell, codes[code], regions, layout)
     parts = _without_specks(parts) if parts else []
     picture = union_of(part.box for part in parts) if parts else None
     placeholders = [
@@ -228,7 +233,8 @@ def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
 
 def _is_beside(other: Box, picture: Box, code: Box) -> bool:
     """Tell whether something as large as the picture was left out for being on the code's side."""
-    is_label = other.share_inside(code.grown(1.5 * min(code.width, code.height))) > 0.5
+    label = code.grown(max(1.5 * min(code.width, code.height), _LABEL_REACH_PX))
+    is_label = other.share_inside(label) > 0.5
     return other.area > _ALIKE * picture.area and not is_label
 
 
@@ -313,6 +319,33 @@ def _is_clear_of(part: Box, label: Box, layout: Layout) -> bool:
         "right": part.right < label.left + _TOUCH_PX,
         "left": part.left > label.right - _TOUCH_PX,
     }[layout.side]
+
+
+def _small_parts(cell: Cell, code: Box, regions: Sequence[Region], layout: Layout) -> list[Region]:
+    """Return pieces low enough for text that stand where the sheet's other pictures do."""
+    x, y = (own + away for own, away in zip(code.centre, layout.offset, strict=True))
+    pieces = [
+        region
+        for region in regions
+        if region.kind is Kind.TEXT
+        and cell.box.contains(region.box.centre)
+        and _is_on_picture_side(region.box, code, layout)
+        and region.stroke_px > _THICK_PX
+    ]
+    if not pieces or not union_of(piece.box for piece in pieces).grown(_TOUCH_PX).contains((x, y)):
+        return []
+    return pieces
+
+
+def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Layout) -> bool:
+    """Tell whether a part is low enough for a line of text, and lies between code and picture."""
+    largest = max((other.box for other in parts), key=lambda box: box.area)
+    if part.height > TEXT_HEIGHT_PX or part.area > _ALIKE * largest.area:
+        return False
+    return {
+        "below": largest.bottom < part.top < label.top,
+        "above": label.bottom < part.bottom < largest.top,
+    }.get(layout.side, False)
 
 
 def _without_specks(parts: Sequence[Region]) -> list[Region]:

@@ -20,6 +20,7 @@ TEXT_HEIGHT_PX = 25.0
 
 _LETTER_HEIGHT_PX = 17.0
 _TEXT_STROKE_PX = 3.3
+_TO_DIGITS_PX = 7
 _SMALLEST_PART_PX = 7
 _BLUR_SHARE = 0.45
 _RULE_SHARE = 0.5
@@ -42,11 +43,13 @@ class Region:
         box: Around it, in page pixels.
         area: Pixels that belong to it.
         kind: What it shows.
+        stroke_px: From the middle of its thickest stroke to the edge.
     """
 
     box: Box
     area: int
     kind: Kind
+    stroke_px: float = 0.0
 
 
 def classify(
@@ -73,11 +76,12 @@ def classify(
         if _is_outline(box, area, [*frames, *codes]):
             continue
         kind = Kind.PICTURE
-        if _is_text(box, float(strokes[index])):
+        stroke = float(strokes[index])
+        if _is_text(box, stroke) or _is_written_on_code(box, stroke, codes):
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
-        regions.append(Region(_tightened(box, printed.strength), area, kind))
+        regions.append(Region(_tightened(box, printed.strength), area, kind, stroke))
     return _without_margins(_with_whole_lines(regions), codes, ink.shape[1])
 
 
@@ -167,6 +171,17 @@ def _is_text(box: Box, stroke_px: float) -> bool:
         return True
     is_long = box.width > 1.9 * box.height
     return box.height <= TEXT_HEIGHT_PX and (is_long or stroke_px <= _TEXT_STROKE_PX)
+
+
+def _is_written_on_code(box: Box, stroke_px: float, codes: Sequence[Box]) -> bool:
+    """Tell whether a piece is the lines of text right above or below a code's bars."""
+    if box.height > 2 * TEXT_HEIGHT_PX or stroke_px > 1.6 * _TEXT_STROKE_PX:
+        return False
+    return any(
+        max(box.top - code.bottom, code.top - box.bottom) < _TO_DIGITS_PX
+        and min(box.right, code.right) - max(box.left, code.left) > 0.5 * min(box.width, code.width)
+        for code in codes
+    )
 
 
 def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
