@@ -181,6 +181,9 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
     rim = labels[valid & (core == 0)]
     contact = np.bincount(rim, minlength=count)
     contact[0] = 0
+    if contact.max() == 0:  # a strip of desk runs all around
+        contact = np.bincount(labels.ravel(), minlength=count)
+        contact[0] = 0
     if contact.max() == 0:
         known = valid.astype(np.float32)
         return _spread(small, known, start=max(height, width) / 16), known

@@ -219,7 +219,8 @@ def _page_outlines(small: Pixels) -> list[Quad]:
         hull = np.asarray(cv2.convexHull(contour), np.int32)
         quad = _four_corners(hull)
         if quad is not None:
-            quad = _along_sides(quad, contour.reshape(-1, 2).astype(np.float32))
+            # A pixel further in, so that no strip of the desk runs along the page.
+            quad = _along_sides(quad, contour.reshape(-1, 2).astype(np.float32), inward_px=1.0)
         if quad is None:
             continue
         share = quad_area(quad) / (height * width)
@@ -251,7 +252,7 @@ def _four_corners(hull: NDArray[np.int32]) -> Quad | None:
     return None
 
 
-def _along_sides(quad: Quad, contour: NDArray[np.float32]) -> Quad:
+def _along_sides(quad: Quad, contour: NDArray[np.float32], *, inward_px: float) -> Quad:
     """Return the quad whose sides run along the contour, where that is straight.
 
     The hull's own corners are off by a pixel or two, which is half a degree.
@@ -266,6 +267,7 @@ def _along_sides(quad: Quad, contour: NDArray[np.float32]) -> Quad:
         if len(near) < 0.5 * length:
             return quad
         dx, dy, x, y = (float(v) for v in cv2.fitLine(near, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel())
+        x, y = x - inward_px * side[1] / length, y + inward_px * side[0] / length
         lines.append(np.cross([x, y, 1.0], [x + dx, y + dy, 1.0]))
     corners = [np.cross(lines[i - 1], lines[i]) for i in range(4)]
     if any(abs(corner[2]) < 1e-9 for corner in corners):
