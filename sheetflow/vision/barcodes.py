@@ -86,6 +86,7 @@ _FEW_LINES = 0.7
 _THIN_SHARE = 0.02
 _STRIP_SHARE = 0.08
 _SMALLEST_SIDE_PX = 8
+_LARGE_PX = 1500
 _Y800 = int.from_bytes(b"Y800", "little")
 
 
@@ -377,6 +378,10 @@ def _tries(luminance: Luminance) -> Iterator[tuple[Luminance, float]]:
     yield luminance, 1.0
     equalise = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8))
     yield np.asarray(equalise.apply(luminance), np.uint8), 1.0
+    if max(luminance.shape) > _LARGE_PX:  # where blur spreads over many pixels, fewer tell more
+        size = tuple(round(side * 2 / 3) for side in luminance.shape[::-1])
+        less = cv2.resize(luminance, (size[0], size[1]), interpolation=cv2.INTER_AREA)
+        yield np.asarray(less, np.uint8), 2 / 3
     if max(luminance.shape) <= 2400:
         large = np.asarray(
             cv2.resize(luminance, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8

@@ -6,6 +6,7 @@ sixty high; what stands above and below are the same bars.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,10 @@ Pixels = NDArray[np.uint8]
 _SAME_BARS = 0.55
 _REACH_SHARE = 1.0
 _MISSES = 2
+_LEAST_SIDES_PX = (8, 40)
+_ONE_WAY = 0.6
+_LEAST_SWINGS = 16
+_LEAST_CONTRAST = 0.1
 
 
 def whole_bars(grey: Pixels, read: Box, *, is_upright: bool = True) -> Box:
@@ -40,6 +45,26 @@ def whole_bars(grey: Pixels, read: Box, *, is_upright: bool = True) -> Box:
     last = _last_alike(grey[middle + 1 : middle + 1 + reach, left:right], bars)
     whole_top, whole_bottom = min(read.top, middle - first), max(read.bottom, middle + 1 + last)
     return Box(read.left, whole_top, read.width, whole_bottom - whole_top)
+
+
+def are_bars(grey: Pixels, box: Box) -> bool:
+    """Tell whether a piece of the page looks like the bars of a linear code.
+
+    It changes along one axis almost alone, and many times.
+    """
+    left, top, right, bottom = box.pixel_edges(grey.shape)
+    piece = grey[top:bottom, left:right]
+    if min(piece.shape) < _LEAST_SIDES_PX[0] or max(piece.shape) < _LEAST_SIDES_PX[1]:
+        return False
+    across, down = (
+        float((cv2.Sobel(piece, cv2.CV_32F, *order) ** 2).sum()) for order in ((1, 0), (0, 1))
+    )
+    if abs(across - down) < _ONE_WAY * (across + down):
+        return False
+    profile = piece.mean(axis=0 if across > down else 1)
+    even = cv2.blur(profile.reshape(1, -1), (31, 1))[0]
+    swings = np.count_nonzero(np.diff(profile > even))
+    return bool(swings > _LEAST_SWINGS and profile.std() > _LEAST_CONTRAST * profile.mean())
 
 
 def _last_alike(rows: Pixels, bars: NDArray[np.float32]) -> int:

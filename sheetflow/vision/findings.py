@@ -155,7 +155,12 @@ def _doubts_outside(findings: Findings) -> list[str]:
         if any(_is_in_line(findings.codes[i], code, grid) for code in usual)
     ]
     width, height = median(box.width for box in shown), median(box.height for box in shown)
-    near = Box(grid.left, grid.top - height, grid.width, grid.height + 2 * height)
+    near = Box(
+        grid.left - 2 * width,
+        grid.top - height,
+        grid.width + 4 * width,
+        grid.height + 2 * height,
+    )
     stray = [
         region
         for region in findings.regions

@@ -18,6 +18,7 @@ from sheetflow.vision.segmentation import TEXT_HEIGHT_PX, Kind, Region
 _OUT_OF_PLACE_PX = 30.0
 _TOUCH_PX = 6.0
 _LABEL_REACH_PX = 60.0
+_LABEL_GAP_PX = 8.0
 _THICK_PX = 4.0
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
@@ -193,8 +194,10 @@ def _item(
         parts = [part for part in parts if _is_clear_of(part.box, label, layout)] or parts
         parts = [part for part in parts if not _is_line_between(part.box, label, parts, layout)]
         others = [part for part in _parts(cell, regions) if part not in parts]
+    is_small = False
     if not parts and code is not None and layout is not None:
         parts = _small_parts(cell, codes[code], regions, layout)
+        is_small = bool(parts)
     parts = _without_specks(parts) if parts else []
     picture = union_of(part.box for part in parts) if parts else None
     placeholders = [
@@ -208,6 +211,8 @@ def _item(
     placeholder = max(placeholders, key=lambda box: box.area, default=None)
     doubts = _doubts(cell, codes, code, picture, layout)
     if code is not None and picture is not None:
+        if is_small:
+            doubts += ("what was taken for the picture is as low as a line of text",)
         if _is_scattered(parts, layout):
             doubts += ("what was taken for the picture may be several things",)
         if any(_is_beside(other.box, picture, codes[code]) for other in others):
@@ -338,9 +343,11 @@ def _small_parts(cell: Cell, code: Box, regions: Sequence[Region], layout: Layou
 
 
 def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Layout) -> bool:
-    """Tell whether a part is low enough for a line of text, and lies between code and picture."""
+    """Tell whether a part is low enough for text, and lies between code and picture."""
     largest = max((other.box for other in parts), key=lambda box: box.area)
-    if part.height > TEXT_HEIGHT_PX or part.area > _ALIKE * largest.area:
+    # What touches the code are its digits, maybe with a price below.
+    highest = (2 if _gap(part, label) < _LABEL_GAP_PX else 1) * TEXT_HEIGHT_PX
+    if part.height > highest or part.area > _ALIKE * largest.area:
         return False
     return {
         "below": largest.bottom < part.top < label.top,

@@ -21,7 +21,7 @@ from sheetflow.vision.barcodes import (
     decode_label,
     decode_symbols,
 )
-from sheetflow.vision.bars import whole_bars
+from sheetflow.vision.bars import are_bars, whole_bars
 from sheetflow.vision.findings import Findings, reading_of
 from sheetflow.vision.frames import find_frames, frames_of_items
 from sheetflow.vision.geometry import (
@@ -35,7 +35,7 @@ from sheetflow.vision.geometry import (
     scaling,
     union_of,
 )
-from sheetflow.vision.ground import find_print
+from sheetflow.vision.ground import Print, find_print
 from sheetflow.vision.images import SheetImage
 from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
 from sheetflow.vision.lines import Lines, find_lines, segments_across
@@ -80,16 +80,19 @@ def read_sheet(
         symbols = decode_label(image.luminance, symbologies=symbologies)
     page, lines = _straight_page(image, symbols)
     codes = _on_page(symbols, page)
-    frames = frames_of_items(find_frames(lines), codes, lines)
-    printed = find_print(page.rgb, page.inside, frames, codes)
-    regions = classify(page.rgb, printed, frames, codes)
+    frames, printed, regions = _printed(page, lines, codes)
+    found = _read_bars(image, page, regions, symbologies)
+    if found:
+        symbols = [*symbols, *found]
+        codes = _on_page(symbols, page)
+        frames, printed, regions = _printed(page, lines, codes)
     grid = _grid(page, frames, codes, regions)
     items = pair_pictures(grid.cells, codes, regions, side=settings.label_side)[0]
     found = _read_missing(image, page, items, codes, symbologies)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
-        regions = classify(page.rgb, printed, frames, codes)
+        regions = _without_label_texts(classify(page.rgb, printed, frames, codes), frames)
         items = pair_pictures(grid.cells, codes, regions, side=settings.label_side)[0]
     findings = Findings(
         size_px=image.size_px,
@@ -101,6 +104,37 @@ def read_sheet(
         is_ambiguous=grid.is_ambiguous,
     )
     return reading_of(findings, expected_pairs=settings.expected_pairs)
+
+
+def _printed(
+    page: UprightPage, lines: Lines, codes: Sequence[Box]
+) -> tuple[list[Box], Print, list[Region]]:
+    """Return the page's frames, its print, and what each piece of that shows."""
+    frames = frames_of_items(find_frames(lines), codes, lines)
+    printed = find_print(page.rgb, page.inside, frames, codes)
+    regions = classify(page.rgb, printed, frames, codes)
+    return frames, printed, _without_label_texts(regions, frames)
+
+
+def _without_label_texts(regions: Sequence[Region], frames: Sequence[Box]) -> list[Region]:
+    """Call everything inside of frames a text where these are drawn around labels alone."""
+    if not _are_around_labels(frames, regions):
+        return list(regions)
+    return [
+        replace(region, kind=Kind.TEXT)
+        if any(frame.contains(region.box.centre) for frame in frames)
+        else region
+        for region in regions
+    ]
+
+
+def _are_around_labels(frames: Sequence[Box], regions: Sequence[Region]) -> bool:
+    """Tell whether most of what may be pictures stands outside of the frames."""
+    pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
+    framed = sum(
+        box.area for box in pictures if any(frame.contains(box.centre) for frame in frames)
+    )
+    return bool(frames) and 2 * framed < sum(box.area for box in pictures)
 
 
 def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[UprightPage, Lines]:
@@ -149,12 +183,22 @@ def _grid(
     page: UprightPage, frames: Sequence[Box], codes: Sequence[Box], regions: Sequence[Region]
 ) -> Grid:
     height, width = page.inside.shape
+    if frames and not _are_around_labels(frames, regions):
+        return Grid(tuple(cells_from_frames(frames)))
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
-    if frames:
-        framed = sum(any(frame.contains(box.centre) for frame in frames) for box in pictures)
-        if 2 * framed >= len(pictures):
-            return Grid(tuple(cells_from_frames(frames)))
     return cells_from_anchors(frames or codes, pictures, Box(0, 0, width, height))
+
+
+def _read_bars(
+    image: SheetImage, page: UprightPage, regions: Sequence[Region], symbologies: Sequence[str]
+) -> list[Symbol]:
+    """Look again, harder, at what looks like the bars of a code that was not read."""
+    grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    found: list[Symbol] = []
+    for region in regions:
+        if region.kind is Kind.PICTURE and are_bars(grey, region.box):
+            found += _read_label(image, page, region.box.grown(_LABEL_MARGIN_PX), symbologies)
+    return found
 
 
 def _read_missing(

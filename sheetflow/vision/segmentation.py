@@ -23,6 +23,7 @@ _TEXT_STROKE_PX = 3.3
 _TO_DIGITS_PX = 7
 _SMALLEST_PART_PX = 7
 _BLUR_SHARE = 0.45
+_LEAST_FIELD = 0.6  # hardly darker than the paper, it is seen with holes
 _RULE_SHARE = 0.5
 _RULE_HEIGHT_PX = 14
 
@@ -202,7 +203,7 @@ def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
 
 def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     """Tell whether a region is a flat, light grey field, as "no image" is drawn, text aside."""
-    if area < 0.9 * box.area or min(box.width, box.height) < 30:
+    if area < _LEAST_FIELD * box.area or min(box.width, box.height) < 30:
         return False
     left, top, right, bottom = box.grown(-4).pixel_edges(rgb.shape)
     soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32)
