@@ -204,6 +204,11 @@ def _shrunk(rgb: Pixels, side_px: int) -> tuple[Pixels, float]:
     if factor == 1.0:
         return rgb, factor
     size = (max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor)))
+    # Halving is many times faster than any other factor.
+    while min(rgb.shape[:2]) >= 4 and rgb.shape[1] >= 2 * size[0] and rgb.shape[0] >= 2 * size[1]:
+        even = rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2]
+        half = (even.shape[1] // 2, even.shape[0] // 2)
+        rgb = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), factor
 
 
