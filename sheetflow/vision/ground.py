@@ -22,12 +22,15 @@ Grey = NDArray[np.float32]
 
 _RIM_PX = 11
 _NEAR_RIM_PX = 8
+_LINE_PX = 4
 _SMALL_SHARE = 0.1
 _TREND_GRID = 24
 _BARS_RIM_PX = 3
 _PLATE_PX = 8
 _PLATE_SHARE = 0.05
-_QUIET_SHARE = 0.25
+_QUIET_SHARE = 0.35
+_FULL_SHARE = 0.8
+_OUTLINE_PX = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,7 @@ def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box
     for code in codes:
         left, top, right, bottom = code.grown(_BARS_RIM_PX).pixel_edges(strength.shape)
         strength[top:bottom, left:right] = 0
-        quiet = max(_QUIET_SHARE * max(code.width, code.height), 12.0)
+        quiet = max(_QUIET_SHARE * max(code.width, code.height), 16.0)
         left, top, right, bottom = around = code.grown(quiet).pixel_edges(strength.shape)
         light, paper = _darkest(image, around), _darkest(ground, around)
         near = np.zeros(light.shape, bool)
@@ -130,8 +133,19 @@ def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box
             continue
         plate = lighter & (light < (1 + _PLATE_SHARE) * float(np.median(seen)))
         _, labels = cv2.connectedComponents(plate.astype(np.uint8), connectivity=4)
-        touching = np.unique(labels[near & plate])
-        strength[top:bottom, left:right][np.isin(labels, touching)] = 0
+        whole = np.isin(labels, np.unique(labels[near & plate])).astype(np.uint8)
+        if code.area + whole.sum() > _FULL_SHARE * cv2.countNonZero(_box_of(whole)):
+            # Its outline, if it has one, is none of the page's print either.
+            whole = cv2.dilate(_box_of(whole), np.ones((_OUTLINE_PX, _OUTLINE_PX), np.uint8))
+        strength[top:bottom, left:right][whole > 0] = 0
+
+
+def _box_of(mask: Mask) -> Mask:
+    """Return the mask of the smallest box around a mask."""
+    left, top, width, height = cv2.boundingRect(mask)
+    box = np.zeros_like(mask)
+    box[top : top + height, left : left + width] = 1
+    return box
 
 
 def _darkest(image: Grey, edges: tuple[int, int, int, int]) -> Grey:
@@ -267,6 +281,7 @@ def _noise_limit(strength: Grey, known: Grey) -> float:
 
 def _without_rim(ink: Mask) -> Mask:
     """Drop narrow or small pieces at the rim of a frame: remains of its line, or of a shade."""
+    ink = _without_lines_at_rim(_without_lines_at_rim(ink).T).T
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     height, width = ink.shape
     largest = int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
@@ -278,4 +293,13 @@ def _without_rim(ink: Mask) -> Mask:
         is_narrow = (at_side and 3 * wide < high) or (at_end and 3 * high < wide)
         if is_narrow or (is_near and area < _SMALL_SHARE * largest):
             ink[labels == index] = 0
+    return ink
+
+
+def _without_lines_at_rim(ink: Mask) -> Mask:
+    """Drop thin lines along the upper and the lower rim, which may run on from a picture."""
+    ink = np.ascontiguousarray(ink)
+    thick = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((_LINE_PX, 1), np.uint8))
+    for rim in (slice(0, _NEAR_RIM_PX), slice(-_NEAR_RIM_PX, None)):
+        ink[rim] = thick[rim]
     return ink
