@@ -19,6 +19,7 @@ from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced_steps import settle_forced
+from sheetflow.custody.forcing import standing_of
 from sheetflow.custody.journal import load_entry, save_entry
 from sheetflow.custody.lookup import Found
 from sheetflow.custody.quarantine import quarantine_sheet
@@ -176,6 +177,21 @@ def test_a_pair_that_was_stored_and_then_corrected_is_told(folders, store, held,
         f"stored before this review and no longer on the sheet: {pair.code}"
         in entry.history[-1].note
     )
+
+
+def test_force_archive_tells_of_a_reviewed_sheet_what_the_next_run_would_have_stored(
+    folders, store, held
+) -> None:
+    sheet = held("a.png")
+    processed = load_result(folders, sheet)
+    (pair,) = processed.reading.certain_pairs
+    store_pairs(folders, store, processed, [pair])
+    settle_sheet(folders, found(folders, sheet), TYPED)
+    standing = standing_of(folders, sheet, store)
+    assert (standing.stored, standing.unstored) == ((pair.code,), ("73513537",))
+    assert standing_of(folders, sheet, None).unstored == (pair.code, "73513537")
+    reread_sheet(folders, found(folders, sheet))
+    assert "to be read again" in standing_of(folders, sheet, store).told()
 
 
 def test_a_refused_answer_leaves_the_sheet_as_it_was(folders, held) -> None:
