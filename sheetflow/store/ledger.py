@@ -74,10 +74,13 @@ class Twin:
 def archived_twin(store: Store, sha256: str) -> Twin | None:
     """Return the archived sheet that has these bytes, None if there is none.
 
-    A sheet that was archived by force does not count: the same bytes again may be stored by now.
+    A sheet that was archived by force counts only if all of it is stored: the pairs of one that was
+    held may be, and its doubts are open all the same.
     """
     archived = {"_id": sha256, "state": str(State.ARCHIVED)}
-    stored = {"$or": [{"forced": None}, {"receipt.complete": True}]}
+    stored = {
+        "$or": [{"forced": None}, {"receipt.complete": True, "doubts.0": {"$exists": False}}]
+    }
     with translated_store_errors():
         document = store.sheets.find_one({**archived, **stored}, {"name": 1, "counts": 1})
     if document is None:
