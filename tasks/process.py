@@ -26,7 +26,7 @@ def process(sheet: Sheet, bench: Bench) -> ProcessedSheet:
             bench.folders,
             sheet,
             workers=bench.workers,
-            recognition=RecognitionSettings(),
+            recognition=RecognitionSettings.of(bench.settings),
             limits=ProcessingLimits(
                 max_pixels=bench.settings.max_pixels,
                 max_file_bytes=bench.settings.max_file_bytes,
