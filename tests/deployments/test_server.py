@@ -218,7 +218,10 @@ def test_the_log_becomes_an_error_with_a_cure(
     assert told in str(error)
 
 
-def test_two_servers_that_start_at_once_do_not_share_a_port(tmp_path: Path) -> None:
-    first, second = (prefect_server(tmp_path / name) for name in ("first", "second"))
+def test_two_servers_that_start_at_once_do_not_share_a_port(
+    used_before: Path, tmp_path: Path
+) -> None:
+    folders = [shutil.copytree(used_before, tmp_path / name) for name in ("first", "second")]
+    first, second = map(prefect_server, folders)
     with first.joining() as one, second.joining() as two:
         assert one.address() != two.address()
