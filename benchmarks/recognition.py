@@ -1,12 +1,14 @@
 """Score the reader on sheets with a truth.json, or on photographs of single codes.
 
     python benchmarks/recognition.py DIR [--json]
-    python benchmarks/recognition.py --drawn SEED COUNT [--json]
+    python benchmarks/recognition.py --drawn SEED COUNT [--level LEVEL] [--json]
 
 A folder with a `truth.json` is a set of sheets, scored level by level. Any other folder is a tree
 of photographs, `x.webp` (or .png, .jpg) with the expected text in `x.txt`, scored by symbology,
 beside plain pyzbar and plain zxing-cpp on the same files. With `--drawn`, sheets of all layouts are
-drawn at random by sheetflow's own generator, the same ones for the same seed, and scored.
+drawn at random by sheetflow's own generator, the same ones for the same seed, and scored; with
+`--level` (or `--level all`) they are captured as a scanner, a copier or a phone would. With
+`--faults DIR`, an overlay of each imperfect sheet is left there.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,6 +31,9 @@ import zxingcpp
 from numpy.typing import NDArray
 from pyzbar import pyzbar
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.levels import LEVELS, sheets_at
 from sheetflow.errors import SheetRejected
 from sheetflow.reading import SheetReading
 from sheetflow.samples.drawing import draw_sheet
@@ -35,7 +41,8 @@ from sheetflow.samples.files import sheet_bytes
 from sheetflow.samples.spec import Frame, LabelSide, PictureStyle, SheetSpec
 from sheetflow.vision.barcodes import decode_label
 from sheetflow.vision.geometry import Quad
-from sheetflow.vision.images import load_image
+from sheetflow.vision.images import SheetImage, load_image
+from sheetflow.vision.overlay import draw_overlay
 from sheetflow.vision.recognition import read_sheet
 
 RETAIL_FOLDERS = ("ean", "upc", "code128", "code39", "itf", "qrcode")
@@ -44,7 +51,7 @@ GOOD_CUT = 0.8
 SAME_PICTURE = 0.5
 
 _SIDES: tuple[LabelSide, ...] = ("below", "above", "left", "right")
-_FRAMES: tuple[Frame, ...] = get_args(Frame)
+_FRAMES: tuple[Frame, ...] = ("none", "cell", "card")
 _PICTURES: tuple[PictureStyle, ...] = get_args(PictureStyle)
 _MIXES = (("EAN13",), ("QR",), ("EAN13", "CODE128", "QR"), ("CODE128",), ("EAN8", "UPCA"))
 
@@ -58,15 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--drawn", type=int, nargs=2, metavar=("SEED", "COUNT"), help="draw the sheets"
     )
+    parser.add_argument("--level", choices=[*LEVELS, "all"], help="capture the drawn sheets so")
+    parser.add_argument("--faults", type=Path, help="where to leave overlays of imperfect sheets")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)  # CPU seconds of one core, as the flows use it
     if (options.folder is None) == (options.drawn is None):
         parser.error("name a folder, or a seed and a count of sheets to draw")
-    if options.drawn is not None:
-        scores = score_drawn(*options.drawn)
+    if options.faults is not None:
+        options.faults.mkdir(parents=True, exist_ok=True)
+    if options.level is not None and options.drawn is not None:
+        levels = LEVELS if options.level == "all" else (options.level,)
+        scores = score_levels(*options.drawn, levels=levels, faults=options.faults)
+    elif options.drawn is not None:
+        scores = score_drawn(*options.drawn, faults=options.faults)
     elif (options.folder / "truth.json").is_file():
-        scores = score_sheets(options.folder)
+        scores = score_sheets(options.folder, faults=options.faults)
     else:
         scores = score_codes(options.folder)
     if options.json:
@@ -76,16 +90,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if scores else 1
 
 
-def score_sheets(folder: Path) -> dict[str, dict[str, float]]:
+def score_sheets(folder: Path, *, faults: Path | None = None) -> dict[str, dict[str, float]]:
     """Return each level's scores for the sheets of a folder."""
     counts: dict[str, Counter[str]] = {}
     for truth in json.loads((folder / "truth.json").read_bytes())["sheets"]:
         data = (folder / truth["file"]).read_bytes()
-        counts.setdefault(truth["level"], Counter()).update(_score(truth, data))
+        counts.setdefault(truth["level"], Counter()).update(_score(truth, data, faults=faults))
     return {level: _level_scores(count) for level, count in counts.items()}
 
 
-def score_drawn(seed: int, count: int) -> dict[str, dict[str, float]]:
+def score_levels(
+    seed: int, count: int, *, levels: Sequence[str], faults: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """Return each level's scores for sheets drawn and captured at random."""
+    counts = {level: Counter[str]() for level in levels}
+    for level in levels:
+        for data, truth, is_lacking in islice(sheets_at(level, seed), count):
+            truth["file"] = f"{level}-{seed}-{counts[level]['sheets']:02d}"
+            counts[level].update(_score(truth, data, is_spoilt=is_lacking, faults=faults))
+    return {level: _level_scores(count) for level, count in counts.items()}
+
+
+def score_drawn(
+    seed: int, count: int, *, faults: Path | None = None
+) -> dict[str, dict[str, float]]:
     """Return the scores of sheets drawn at random; the same seed draws the same sheets."""
     chance = random.Random(seed)  # noqa: S311 - no secret, but a series that can be repeated
     counts: Counter[str] = Counter()
@@ -96,7 +124,9 @@ def score_drawn(seed: int, count: int) -> dict[str, dict[str, float]]:
         except ValueError:  # no room for such codes in such cells
             continue
         lacking = spec.scribbled_codes
-        counts.update(_score(drawn.truth, sheet_bytes(drawn, spec), is_spoilt=bool(lacking)))
+        truth = {**drawn.truth, "file": f"drawn-{seed}-{counts['sheets']:02d}"}
+        data = sheet_bytes(drawn, spec)
+        counts.update(_score(truth, data, is_spoilt=bool(lacking), faults=faults))
     return {f"drawn, seed {seed}": _level_scores(counts)}
 
 
@@ -125,11 +155,30 @@ def _random_spec(chance: random.Random) -> SheetSpec:
     return spec
 
 
-def _score(truth: Mapping[str, Any], data: bytes, *, is_spoilt: bool = False) -> Counter[str]:
+def _score(
+    truth: Mapping[str, Any],
+    data: bytes,
+    *,
+    is_spoilt: bool = False,
+    faults: Path | None = None,
+) -> Counter[str]:
     start = time.process_time()
-    reading = read_sheet(load_image(data, sheet=truth["file"]))
+    image = load_image(data, sheet=truth["file"])
+    reading = read_sheet(image)
     seconds = time.process_time() - start
-    return _sheet_counts(truth, reading, seconds, is_spoilt=is_spoilt)
+    counts = _sheet_counts(truth, reading, seconds, is_spoilt=is_spoilt)
+    is_fault = not counts["perfect"] or counts["silent"] or counts["needless"]
+    if faults is not None and is_fault:
+        _leave_overlay(faults, Path(truth["file"]).stem, image, reading, counts)
+    return counts
+
+
+def _leave_overlay(
+    faults: Path, name: str, image: SheetImage, reading: SheetReading, counts: Mapping[str, int]
+) -> None:
+    (faults / f"{name}.png").write_bytes(draw_overlay(image, reading))
+    told = [f"{key} {value}" for key, value in counts.items()]
+    (faults / f"{name}.txt").write_text("\n".join([", ".join(told), *reading.doubts, ""]))
 
 
 def _sheet_counts(

@@ -48,6 +48,7 @@ def process_sheet(
     workers: IsolatedWorkers,
     recognition: RecognitionSettings,
     limits: ProcessingLimits,
+    margin: float = 0.0,
 ) -> ProcessedSheet:
     """Read a staged sheet in a process of its own, and keep its reading and crops.
 
@@ -64,6 +65,7 @@ def process_sheet(
         workers: The processes that may crash.
         recognition: How to read it.
         limits: What is rejected.
+        margin: What crops keep of the pictures' surroundings, as in `cut_pictures`.
 
     Raises:
         SheetRejected: The file is not an image that can be read whole, or is over a limit.
@@ -78,7 +80,13 @@ def process_sheet(
     as_read = load_reading(folders, sheet.sha256) if decisions else None
     try:
         as_read, reading, crops = workers.run(
-            read_and_cut, sheet, recognition, limits, as_read=as_read, decisions=decisions
+            read_and_cut,
+            sheet,
+            recognition,
+            limits,
+            margin=margin,
+            as_read=as_read,
+            decisions=decisions,
         )
     except WorkerFailed as error:
         raise WorkerFailed(error.cause, cure=error.cure, sheet=label) from error
@@ -98,6 +106,7 @@ def read_and_cut(
     recognition: RecognitionSettings,
     limits: ProcessingLimits,
     *,
+    margin: float = 0.0,
     as_read: SheetReading | None = None,
     decisions: Sequence[Decision] = (),
 ) -> tuple[SheetReading, SheetReading, list[Crop]]:
@@ -109,6 +118,7 @@ def read_and_cut(
         sheet: The staged sheet.
         recognition: How to read it.
         limits: What is rejected.
+        margin: What crops keep of the pictures' surroundings.
         as_read: What was read on it before; it is not read again then.
         decisions: What a review has decided.
 
@@ -143,7 +153,7 @@ def read_and_cut(
             sheet=label,
         )
     reading = apply(as_read, decisions)
-    return as_read, reading, cut_pictures(image, reading)
+    return as_read, reading, cut_pictures(image, reading, margin=margin)
 
 
 def note_processed(

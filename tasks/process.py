@@ -26,12 +26,13 @@ def process(sheet: Sheet, bench: Bench) -> ProcessedSheet:
             bench.folders,
             sheet,
             workers=bench.workers,
-            recognition=RecognitionSettings(),
+            recognition=RecognitionSettings.of(bench.settings),
             limits=ProcessingLimits(
                 max_pixels=bench.settings.max_pixels,
                 max_file_bytes=bench.settings.max_file_bytes,
                 max_symbols=bench.settings.max_symbols,
             ),
+            margin=bench.settings.crop_margin_percent / 100,
         )
     bench.tell_ledger(note_processed(bench.folders, processed, flow_run_id=bench.flow_run_id))
     return processed

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option
+from cli.options import json_option, known_sheets_options
 from cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from sheetflow.reading import SheetReading
+    from sheetflow.settings import Settings
     from sheetflow.vision.geometry import Quad
 
 
@@ -27,18 +28,23 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Also draw what was recognised over each sheet, as a PNG in DIR.",
 )
+@known_sheets_options
 @json_option
-def read(files: tuple[Path, ...], *, overlay: Path | None, as_json: bool) -> None:
+def read(
+    files: tuple[Path, ...], *, overlay: Path | None, as_json: bool, **known: str | int | None
+) -> None:
     """Read sheets and print their pairs; nothing is moved or stored.
 
     Exit status 1 if a file could not be read.
     """
     from sheetflow.errors import SheetflowError
+    from sheetflow.settings import load_settings
 
+    settings = load_settings(**known)
     all_read = True
     for file in files:
         try:
-            reading, seconds = _read(file, overlay)
+            reading, seconds = _read(file, settings, overlay)
         except SheetflowError as error:
             all_read = False
             click.echo(f"sheetflow: {error}", err=True)
@@ -52,15 +58,13 @@ def read(files: tuple[Path, ...], *, overlay: Path | None, as_json: bool) -> Non
     sys.exit(0 if all_read else 1)
 
 
-def _read(file: Path, overlay: Path | None) -> tuple[SheetReading, float]:
+def _read(file: Path, settings: Settings, overlay: Path | None) -> tuple[SheetReading, float]:
     from sheetflow.custody.files import read_file
     from sheetflow.custody.names import shown_name
     from sheetflow.errors import UsageError
-    from sheetflow.settings import load_settings
     from sheetflow.vision.images import load_image
-    from sheetflow.vision.recognition import read_sheet
+    from sheetflow.vision.recognition import RecognitionSettings, read_sheet
 
-    settings = load_settings()
     started = time.perf_counter()
     try:
         # A path that a person names may be a link: it is theirs to follow.
@@ -70,7 +74,7 @@ def _read(file: Path, overlay: Path | None) -> tuple[SheetReading, float]:
             "there is no such file", cure="Check the path", sheet=shown_name(str(file))
         ) from None
     image = load_image(data, sheet=shown_name(file.name), max_pixels=settings.max_pixels)
-    reading = read_sheet(image)
+    reading = read_sheet(image, RecognitionSettings.of(settings))
     seconds = time.perf_counter() - started
     if overlay is not None:
         from sheetflow.vision.overlay import draw_overlay

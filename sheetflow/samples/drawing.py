@@ -90,7 +90,8 @@ class _Drawing:
         if self.spec.header:
             self._junk("header", *printing.print_header(self.page, self.spec, self._house))
         if self.spec.header_code:
-            self._decoy(printing.print_header_code(self.page, self.spec))
+            code = printing.print_header_code(self.page, self.spec)
+            self._decoy("header", printing.HEADER_CODE_TEXT, "QR", code)
         if self.spec.footer:
             number = 8 + self.spec.seed % 90
             boxes = printing.print_footer(self.page, self.spec, self._house, number)
@@ -115,16 +116,28 @@ class _Drawing:
 
     def _print_picture(self, cell: Cell, item: ItemTruth) -> str:
         left, top, right, bottom = cell.picture
-        picture = self._dealer.deal((right - left, bottom - top))
+        share = 1 - self.spec.uneven * self._random.random() if self.spec.uneven else 1
+        picture = self._dealer.deal(
+            (round((right - left) * share), round((bottom - top) * share)),
+            is_pale=cell.index in self.spec.pale,
+            is_loose=cell.index in self.spec.loose,
+        )
         if cell.index in self.spec.missing_pictures:
             if self.spec.placeholders:
                 self._junk("placeholder", printing.print_placeholder(self.page, cell.picture))
             return picture.name
-        x = left + (right - left - picture.image.width) // 2
+        is_left = self.spec.align == "left"
+        x = left + (0 if is_left else (right - left - picture.image.width) // 2)
         y = top + (bottom - top - picture.image.height) // 2
         self.page.paste(picture.image, (x, y), picture.image)
         box = (x, y, x + picture.image.width, y + picture.image.height)
-        item["picture"] = {"kind": picture.kind, "parts": 1, **place(box, self._project)}
+        item["picture"] = {
+            "kind": picture.kind,
+            "parts": picture.parts,
+            **place(box, self._project),
+        }
+        if cell.index in self.spec.coded_pictures:
+            self._decoy("picture", *printing.print_picture_code(self.page, self.spec, box))
         if cell.index in self.spec.badges:
             self._junk("badge", printing.print_badge(self.page, self.spec, box))
         return picture.name
@@ -162,14 +175,9 @@ class _Drawing:
                 noted: JunkTruth = {"kind": kind, **place(box, self._project)}
                 self.truth["junk"].append(noted)
 
-    def _decoy(self, box: PxBox) -> None:
+    def _decoy(self, kind: str, text: str, symbology: str, box: PxBox) -> None:
         self.truth["decoys"].append(
-            {
-                "kind": "header",
-                "text": printing.HEADER_CODE_TEXT,
-                "symbology": "QR",
-                **place(box, self._project),
-            }
+            {"kind": kind, "text": text, "symbology": symbology, **place(box, self._project)}
         )
 
 

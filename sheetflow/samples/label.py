@@ -12,7 +12,7 @@ from sheetflow.samples.codes import Modules
 from sheetflow.samples.layout import PxBox
 from sheetflow.samples.lettering import INK, Line
 from sheetflow.samples.payloads import printed_digits
-from sheetflow.samples.spec import LabelSide, SheetSpec
+from sheetflow.samples.spec import SheetSpec
 
 # Nominal widths of a module; print shops go down to 0.25 mm for EAN.
 _MODULE_MM = {"QR": 0.75}
@@ -82,7 +82,9 @@ def print_label(
     if code is not None and not code.is_linear:
         gap = max(gap, code.quiet * module_px)
     parts = (caption, code_image, digits, price)
-    boxes = _stack(parts, room, side=spec.label_side, gap=gap, indent=indent)
+    boxes = _stack(parts, room, spec, gap=gap, indent=indent)
+    if spec.frame == "shade" and code is not None and boxes[1] is not None:
+        _print_plate(page, boxes[1], round(code.quiet * module_px * 0.9))
     for part, box in zip(parts, boxes, strict=True):
         if part is not None and box is not None:
             _print_part(page, part, box)
@@ -129,25 +131,37 @@ def _sized(
 def _stack(
     parts: Sequence[Line | Image.Image | None],
     room: PxBox,
+    spec: SheetSpec,
     *,
-    side: LabelSide,
     gap: int,
     indent: int,
 ) -> list[PxBox | None]:
     """Return the parts' boxes, one below the other, at the room's edge that faces the picture."""
     heights = [part.height + gap for part in parts if part is not None]
     slack = room[3] - room[1] - sum(heights) + gap
+    side = spec.label_side
     top = room[1] + {"below": 0, "above": slack}.get(side, slack // 2)
+    is_left = spec.align == "left"
     boxes: list[PxBox | None] = []
     for part in parts:
         if part is None:
             boxes.append(None)
             continue
         free = room[2] - room[0] - part.width
-        left = room[0] + {"right": indent, "left": free - indent}.get(side, free // 2)
+        left = room[0] + {"right": indent, "left": free - indent}.get(
+            side, 0 if is_left and isinstance(part, Line) else free // 2
+        )
         boxes.append((left, top, left + part.width, top + part.height))
         top += part.height + gap
     return boxes
+
+
+def _print_plate(page: Image.Image, code: PxBox, reach: int) -> None:
+    """Print the white ground of a code on a shaded card, quiet zones included."""
+    left, top, right, bottom = code
+    ImageDraw.Draw(page).rectangle(
+        (left - reach, top - reach // 3, right + reach, bottom + reach // 3), fill=(255, 255, 255)
+    )
 
 
 def _print_part(page: Image.Image, part: Line | Image.Image, box: PxBox) -> None:

@@ -10,8 +10,8 @@ PxBox = tuple[int, int, int, int]
 
 _HEADER_MM = 16.0
 _FOOTER_MM = 9.0
-_GUTTER_MM = {"none": 8.0, "cell": 0.0, "card": 5.0}
-_PADDING_MM = {"none": 0.0, "cell": 4.0, "card": 4.0}
+_GUTTER_MM = {"none": 8.0, "cell": 0.0, "card": 5.0, "shade": 4.0, "label": 8.0}
+_PADDING_MM = {"none": 0.0, "cell": 4.0, "card": 4.0, "shade": 4.0, "label": 1.0}
 _GAP_MM = 2.5
 _LABEL_HEIGHT_MM = 29.0
 _LABEL_WIDTH_MM = 48.0

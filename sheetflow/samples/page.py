@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw
 
-from sheetflow.samples.canvas import Colour
+from sheetflow.samples.canvas import Colour, lit
 from sheetflow.samples.codes import encode
 from sheetflow.samples.house import House
 from sheetflow.samples.layout import Cell, PxBox, footer_box, header_box
@@ -76,6 +76,14 @@ def print_frames(page: Image.Image, spec: SheetSpec, grid: list[Cell]) -> None:
             draw.rectangle((left, top, right + width - 1, bottom + width - 1), None, _RULE, width)
         elif spec.frame == "card":
             draw.rounded_rectangle(cell.frame, spec.px(2.5), None, _RULE, width)
+        elif spec.frame == "shade":
+            draw.rectangle(cell.frame, lit((spec.paper,) * 3, -0.06), _RULE, width)
+        elif spec.frame == "label":
+            left, top, right, bottom = cell.label
+            reach = spec.px(0.8)
+            draw.rectangle(
+                (left - reach, top - reach, right + reach, bottom + reach), None, GREY, width
+            )
 
 
 def print_badge(page: Image.Image, spec: SheetSpec, picture: PxBox) -> PxBox:
@@ -87,6 +95,26 @@ def print_badge(page: Image.Image, spec: SheetSpec, picture: PxBox) -> PxBox:
     word = Line("NEW", side // 3, (255, 255, 255), width_px=side * 3 // 4)
     word.print_at(page, left + (side - word.width) // 2, top + (side - word.height) // 2)
     return box
+
+
+def print_picture_code(
+    page: Image.Image, spec: SheetSpec, picture: PxBox
+) -> tuple[str, str, PxBox]:
+    """Print a code in the middle of a picture; return its text, its symbology and its box."""
+    text = f"LOT{spec.seed % 1000:03d}"
+    code = encode(text, "CODE128")
+    left, top, right, bottom = picture
+    module_px = max(1, round((right - left) * 0.5 / code.full_width))
+    image = code.image(module_px, max(4, (bottom - top) // 5))
+    x = left + (right - left - image.width) // 2
+    y = top + (bottom - top - image.height) // 2
+    plate = code.quiet * module_px
+    ImageDraw.Draw(page).rectangle(
+        (x - plate, y - plate // 2, x + image.width + plate, y + image.height + plate // 2),
+        fill=(255, 255, 255),
+    )
+    page.paste(image, (x, y))
+    return text, "CODE128", (x, y, x + image.width, y + image.height)
 
 
 def print_placeholder(page: Image.Image, room: PxBox) -> PxBox:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,11 +25,13 @@ class Picture:
         image: RGBA.
         kind: A cut-out product, or a photo that fills its rectangle.
         name: What its caption calls it.
+        parts: How many loose parts it has.
     """
 
     image: Image.Image
     kind: Kind
     name: str
+    parts: int = 1
 
 
 class PictureDealer:
@@ -48,12 +50,19 @@ class PictureDealer:
         self._photos = [PHOTOS[number] for number in random.permutation(len(PHOTOS))]
         self._palettes = [PALETTES[number] for number in random.permutation(len(PALETTES))]
 
-    def deal(self, fit_px: tuple[int, int]) -> Picture:
+    def deal(
+        self, fit_px: tuple[int, int], *, is_pale: bool = False, is_loose: bool = False
+    ) -> Picture:
         """Return the next picture, as large as fits."""
         number = self._dealt
         self._dealt += 1
         palette = self._palettes[number % len(self._palettes)]
         product = self._products[number % len(self._products)]
+        if is_loose:
+            return Picture(_loose_parts(product, palette, fit_px), "cutout", "Set of three", 3)
+        if is_pale:
+            image = draw_product(product, _pale(palette), fit_px)
+            return Picture(image, "cutout", product.name_in(palette))
         if self._style == "cutout" or (self._style == "mixed" and number % 2):
             image = draw_product(product, palette, fit_px)
             return Picture(image, "cutout", product.name_in(palette))
@@ -69,6 +78,21 @@ class PictureDealer:
 def _photo_size(fit_px: tuple[int, int]) -> tuple[int, int]:
     width, height = fit_px
     return min(width, round(height * 1.5)), min(height, round(width * 1.25))
+
+
+def _pale(palette: Palette) -> Palette:
+    """Return the same colours, nearly white."""
+    return replace(palette, main=lit(palette.main, 0.86), accent=lit(palette.accent, 0.7))
+
+
+def _loose_parts(product: Product, palette: Palette, fit_px: tuple[int, int]) -> Image.Image:
+    """Return three of a product side by side, on transparent ground."""
+    gap = max(2, fit_px[0] // 40)
+    part = draw_product(product, palette, ((fit_px[0] - 2 * gap) // 3, fit_px[1]))
+    row = Image.new("RGBA", (3 * part.width + 2 * gap, part.height))
+    for number in range(3):
+        row.paste(part, (number * (part.width + gap), 0))
+    return row
 
 
 def _still_life(product: Product, palette: Palette, size: tuple[int, int]) -> Image.Image:

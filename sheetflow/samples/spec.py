@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 LabelSide = Literal["below", "above", "right", "left"]
-Frame = Literal["none", "cell", "card"]
+Frame = Literal["none", "cell", "card", "shade", "label"]
+Align = Literal["centre", "left"]
 PictureStyle = Literal["cutout", "bleed", "mixed"]
 ColourMode = Literal["RGB", "L", "CMYK", "RGBA", "I;16", "P", "1"]
 FileFormat = Literal["JPEG", "PNG", "TIFF", "WEBP"]
@@ -50,7 +51,9 @@ class SheetSpec:
         columns: Columns of the grid.
         margin_mm: Blank border around everything that is printed.
         label_side: Where the code stands, as seen from its picture.
-        frame: Lines around each cell: none, one grid, or a card for each.
+        frame: Lines around each cell: none, one grid, a card for each, a shaded card, or a line
+            around its label alone.
+        align: Where pictures and labels stand in their room.
         pictures: Cut-out products on the paper, photos that fill a rectangle, or both by turns.
         symbologies: Keys of `SYMBOLOGIES`, dealt to the cells in turn.
         payloads: The codes' texts in cell order, instead of made-up ones; needs one for each cell.
@@ -67,6 +70,10 @@ class SheetSpec:
         placeholders: Whether a missing picture leaves a grey "no image" box.
         empty_cells: Cells that have neither.
         badges: Cells whose picture bears a "NEW" badge over its corner.
+        pale: Cells whose product is nearly white.
+        loose: Cells whose picture is of three products side by side.
+        coded_pictures: Cells whose picture shows a readable code that names no product.
+        uneven: By how much of its room a picture may be smaller, 0 to below 1.
         duplicates: Pairs (first, second): the second cell shows the first one's code again.
         header_code: A readable code in the header that names no product.
         paper: Luminance of the paper, 255 for white.
@@ -94,6 +101,7 @@ class SheetSpec:
     margin_mm: float = 12.0
     label_side: LabelSide = "below"
     frame: Frame = "none"
+    align: Align = "centre"
     pictures: PictureStyle = "cutout"
     symbologies: tuple[str, ...] = ("EAN13",)
     payloads: tuple[str, ...] | None = None
@@ -110,6 +118,10 @@ class SheetSpec:
     placeholders: bool = False
     empty_cells: frozenset[int] = frozenset()
     badges: frozenset[int] = frozenset()
+    pale: frozenset[int] = frozenset()
+    loose: frozenset[int] = frozenset()
+    coded_pictures: frozenset[int] = frozenset()
+    uneven: float = 0.0
     duplicates: tuple[tuple[int, int], ...] = ()
     header_code: bool = False
     paper: int = 255
@@ -136,6 +148,9 @@ class SheetSpec:
             self.missing_pictures,
             self.empty_cells,
             self.badges,
+            self.pale,
+            self.loose,
+            self.coded_pictures,
         )
         return (
             ("rows, columns, dpi and scale must be positive", min(*self._sizes()) <= 0),
@@ -149,6 +164,7 @@ class SheetSpec:
                 self.payloads is not None and len(self.payloads) != self.cell_count,
             ),
             ("a cell lies outside the grid", not named_cells <= set(range(self.cell_count))),
+            ("uneven must be 0 or more, and below 1", not 0 <= self.uneven < 1),
             ("turn must be 0, 90, 180 or 270", self.turn not in (0, 90, 180, 270)),
             ("exif_orientation must be 1 to 8", not 1 <= self.exif_orientation <= 8),
             (

@@ -46,19 +46,20 @@ class Crop:
     size_px: tuple[int, int]
 
 
-def cut_pictures(image: SheetImage, reading: SheetReading, *, margin_px: int = 0) -> list[Crop]:
+def cut_pictures(image: SheetImage, reading: SheetReading, *, margin: float = 0.0) -> list[Crop]:
     """Cut out the picture of each pair, in the order of `reading.pairs`.
 
     Args:
         image: The sheet that was read.
         reading: What was read on it.
-        margin_px: How much of the picture's surroundings to keep on each side.
+        margin: How much of the picture's surroundings to keep on each side, as a part of its
+            shorter side.
     """
-    return [_crop(image, pair.picture_quad, margin_px) for pair in reading.pairs]
+    return [_crop(image, pair.picture_quad, margin) for pair in reading.pairs]
 
 
-def _crop(image: SheetImage, quad: Quad, margin_px: int) -> Crop:
-    pixels = _cut_out(image.rgb, quad, margin_px)
+def _crop(image: SheetImage, quad: Quad, margin: float) -> Crop:
+    pixels = _cut_out(image.rgb, quad, round(margin * min(quad_size(quad))))
     encoded = encode_jpeg(pixels)
     return Crop(
         image_bytes=encoded,

@@ -7,7 +7,7 @@ the sheet's own rule is doubted, but for headers, logos and decoy codes, which e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -58,15 +58,21 @@ class Findings:
         return move_quad(Box(left, top, box.width, box.height).quad(), self.page.to_sheet)
 
 
-def reading_of(findings: Findings, *, expected_pairs: int | None = None) -> SheetReading:
+def reading_of(
+    findings: Findings,
+    *,
+    expected_pairs: int | None = None,
+    contradictions: Iterable[str] = (),
+) -> SheetReading:
     """Return the reading of a sheet, with its doubts.
 
     Args:
         findings: What was found on its page.
         expected_pairs: How many pairs it should have, if the caller knows.
+        contradictions: What else the caller knows and the sheet does not show.
     """
     pairs = _pairs(findings)
-    doubts = _doubts_outside(findings)
+    doubts = [*_doubts_outside(findings), *contradictions]
     if findings.is_ambiguous:
         doubts.append("the codes could as well belong to the pictures on their other side")
     if not pairs:

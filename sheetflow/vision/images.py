@@ -36,6 +36,10 @@ JPEG_QUALITY = 92
 
 _ORIENTATION_TAG = 274
 
+_COLOURS: Pixels = (
+    np.stack(np.meshgrid(*3 * [np.linspace(0, 255, 9)]), -1).reshape(9, 81, 3).astype(np.uint8)
+)
+
 # Sizes are judged here, from the header and against the caller's limit. Pillow's own limit is a
 # process-wide global that warns at one size and raises at another, so it is switched off once.
 Image.MAX_IMAGE_PIXELS = None
@@ -235,10 +239,21 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     # those that a viewer without colour management shows, and the sheet still reads.
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        moved = ImageCms.profileToProfile(
-            image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        target = ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(source, target, image.mode, "RGB")
+        if image.mode == "RGB" and _is_identity(transform):
+            return image
+        moved = ImageCms.applyTransform(image, transform)
     except (ImageCms.PyCMSError, *_DAMAGE) as error:
         _log.info("colour profile ignored: %s", error)
         return image
     return moved if moved is not None else image
+
+
+def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Tell whether a transform leaves colours as they are, but for what nobody sees.
+
+    Most profiles are one of sRGB's many spellings, and applying one costs as much as decoding.
+    """
+    moved = ImageCms.applyTransform(Image.fromarray(_COLOURS), transform)
+    return moved is not None and bool(np.abs(np.asarray(moved, np.int16) - _COLOURS).max() <= 2)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import median
 
-from sheetflow.vision.geometry import Box, Point, union_of
+from sheetflow.vision.geometry import Box, Point, side_of, union_of
 from sheetflow.vision.layout import Cell
 from sheetflow.vision.segmentation import Kind, Region
 
@@ -55,12 +55,14 @@ class Layout:
         offset: From a code's centre to its picture's, the median of the sheet, in page pixels.
         place: Where a cell's code stands, as a box measured from the cell's top left, likewise.
         votes: How many pairs the rule was seen on.
+        seen: The side that most pairs show; another than `side` where the caller knows better.
     """
 
     side: str
     offset: Point
     place: Box
     votes: int
+    seen: str
 
     def displacement(self, code: Box, cell: Box) -> float:
         """Return how far a code stands from its place, whichever way codes are aligned."""
@@ -128,8 +130,9 @@ def _voted_layout(
     ]
     if not votes:
         return None
-    sides = [_side(codes[code], picture) for code, picture in votes]
-    side = side or max(sorted(set(sides)), key=sides.count)
+    sides = [side_of(codes[code], picture) for code, picture in votes]
+    seen = max(sorted(set(sides)), key=sides.count)
+    side = side or seen
     agreeing = [vote for vote, its in zip(votes, sides, strict=True) if its == side] or votes
     dx = median(picture.centre[0] - codes[code].centre[0] for code, picture in agreeing)
     dy = median(picture.centre[1] - codes[code].centre[1] for code, picture in agreeing)
@@ -144,18 +147,7 @@ def _voted_layout(
         median(code.width for code, _ in own),
         median(code.height for code, _ in own),
     )
-    return Layout(side, (dx, dy), place, len(agreeing))
-
-
-def _side(code: Box, picture: Box) -> str:
-    """Return on which side of the picture its label stands, by the widest gap between them."""
-    gaps = {
-        "below": code.top - picture.bottom,
-        "above": picture.top - code.bottom,
-        "right": code.left - picture.right,
-        "left": picture.left - code.right,
-    }
-    return max(gaps, key=lambda name: gaps[name])
+    return Layout(side, (dx, dy), place, len(agreeing), seen)
 
 
 def _item(

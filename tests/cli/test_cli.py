@@ -168,6 +168,10 @@ def test_read_prints_a_line_a_file_in_the_documented_shape(
     assert [pair["code"] for pair in first["pairs"]] == [
         item["code"]["text"] for item in truth["items"]
     ]
+    assert first["needs_review"] is False
+    told = sheetflow("read", "--json", "--grid", "3x2", "--expected-pairs", "6", "a.png")
+    assert json.loads(told.stdout)["needs_review"] is True
+    assert sheetflow("read", "--symbologies", "EAN-14", "a.png").returncode == 2
     assert [(pair["row"], pair["column"]) for pair in first["pairs"]] == [
         (item["row"], item["col"]) for item in truth["items"]
     ]

@@ -243,17 +243,15 @@ def reread(reading: SheetReading, dice: Random) -> SheetReading:
     )
 
 
-def told(reading: SheetReading) -> list[tuple[str, int, int]]:
-    return [(pair.code, pair.row, pair.column) for pair in reading.pairs]
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.data(), st.integers(0, 2**32))
 def test_decisions_survive_a_new_reading_with_other_corners(data: st.DataObject, seed: int) -> None:
     reading = data.draw(readings())
     decisions = data.draw(decisions_about(reading))
     first, second = apply(reading, decisions), apply(reread(reading, Random(seed)), decisions)
-    assert told(first) == told(second)
     assert first.doubts == second.doubts
-    for one, other in zip(first.pairs, second.pairs, strict=True):
+    # Row and column of a picture that is new between two rows are a guess; what it shows is not.
+    ones, others = (sorted(it.pairs, key=lambda pair: pair.code) for it in (first, second))
+    for one, other in zip(ones, others, strict=True):
+        assert one.code == other.code
         assert box_around(one.picture_quad).contains(box_around(other.picture_quad).centre)

@@ -23,7 +23,7 @@ def test_every_symbology_reads_back_at_its_place(symbology, assert_codes_read):
     assert_codes_read(*drawn)
 
 
-@pytest.mark.parametrize("frame", ["none", "cell", "card"])
+@pytest.mark.parametrize("frame", ["none", "cell", "card", "shade", "label"])
 @pytest.mark.parametrize("side", ["below", "above", "right", "left"])
 def test_every_layout_keeps_codes_and_pictures_apart(side, frame, assert_codes_read):
     spec = small(label_side=side, frame=frame, symbologies=("EAN8", "QR"), pictures="mixed")
@@ -81,6 +81,14 @@ def test_a_codes_box_is_its_bars_to_the_pixel():
         assert not dark[top:bottom, left - 8 : left].any()
         assert not dark[top:bottom, right : right + 8].any()
         assert (right - left) % item["code"]["module_px"] == 0
+
+
+def test_pale_loose_and_coded_pictures_are_in_the_truth(assert_codes_read):
+    cells = {"pale": frozenset({0}), "loose": frozenset({1}), "coded_pictures": frozenset({2})}
+    drawn = draw_sheet(small(page="A4", dpi=150, align="left", uneven=0.3, **cells))
+    assert_codes_read(*drawn)
+    assert [item["picture"]["parts"] for item in drawn.truth["items"]] == [1, 3, 1, 1]
+    assert [decoy["kind"] for decoy in drawn.truth["decoys"]] == ["picture"]
 
 
 @pytest.mark.parametrize("skew_deg", [-3.0, 0.7])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,10 +84,41 @@ def test_the_digest_is_that_of_the_bytes_and_always_the_same() -> None:
     assert all(crop.sha256 == hashlib.sha256(crop.image_bytes).hexdigest() for crop in once)
 
 
-def test_a_margin_is_kept_on_every_side() -> None:
-    image = sheet()
-    (crop,) = cut_pictures(image, reading(image, PICTURE.quad()), margin_px=5)
+@pytest.mark.parametrize("angle", [0, 7, 90])
+def test_a_margin_is_kept_on_every_side(angle: float) -> None:
+    matrix = turning(angle, (200, 150))
+    turned = cv2.warpPerspective(sheet().rgb, matrix, (400, 300), borderValue=(230, 230, 230))
+    page = SheetImage.from_rgb(np.asarray(turned, np.uint8))
+    (crop,) = cut_pictures(page, reading(page, move_quad(PICTURE.quad(), matrix)), margin=0.0625)
     assert crop.size_px == (130, 90)
+    cut = pixels(crop)
+    assert looks_right(cut[5:-5, 5:-5])
+    for edge in (cut[1], cut[-2], cut[:, 1], cut[:, -2]):
+        assert np.allclose(edge.mean(axis=0), 230, atol=3)
+
+
+def test_perspective_is_taken_out_from_the_full_resolution_pixels() -> None:
+    # A board of fields four pixels wide, photographed at an angle at twice its size.
+    rows, columns = np.mgrid[:80, :120] // 4
+    picture = np.stack(3 * [(rows + columns) % 2 * 200 + 20], -1).astype(np.uint8)
+    seen = np.array([[60, 40], [320, 70], [300, 260], [40, 220]], np.float32)
+    flat = np.array([[-0.5, -0.5], [119.5, -0.5], [119.5, 79.5], [-0.5, 79.5]], np.float32)
+    photo = cv2.warpPerspective(
+        picture,
+        cv2.getPerspectiveTransform(flat, seen),
+        (400, 300),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    page = SheetImage.from_rgb(np.asarray(photo, np.uint8))
+    quad: Any = tuple((float(x), float(y)) for x, y in seen)
+    (crop,) = cut_pictures(page, reading(page, quad))
+    assert crop.size_px[0] > 2 * 120
+    small = cv2.resize(pixels(crop), (120, 80), interpolation=cv2.INTER_AREA)
+    middles = slice(2, None, 4)
+    np.testing.assert_allclose(
+        small[middles, middles].astype(int), picture[middles, middles], atol=40
+    )
 
 
 @pytest.mark.parametrize("box", [Box(-30, -30, 60, 60), Box(390, 290, 50, 50), Box(600, 600, 9, 9)])

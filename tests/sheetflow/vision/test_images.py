@@ -5,6 +5,7 @@ import struct
 import zlib
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -113,6 +114,33 @@ def test_a_colour_profile_is_converted_to_srgb() -> None:
     np.testing.assert_array_equal(
         load(encoded(corners(), icc_profile=unfit)).rgb, np.asarray(corners())
     )
+
+
+def profile(**swapped: str) -> bytes:
+    """An sRGB profile, some of whose tags have changed places."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    places = {name: data.index(name.encode(), 128) for pair in swapped.items() for name in pair}
+    for one, other in swapped.items():
+        data[places[one] : places[one] + 4] = other.encode()
+        data[places[other] : places[other] + 4] = one.encode()
+    return bytes(data)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_colours_are_those_that_the_profile_means(file_format: str, mode: str) -> None:
+    # In this profile "red" is the green of sRGB, and the other way round.
+    image = load(encoded(corners().convert(mode), file_format, icc_profile=profile(rXYZ="gXYZ")))
+    for (row, column), colour in {(0, 0): GREEN, (0, 2): RED, (2, 0): BLUE, (2, 4): WHITE}.items():
+        np.testing.assert_allclose(image.rgb[row, column].astype(int), colour, atol=2)
+
+
+def test_deep_colours_keep_their_upper_eight_bits() -> None:
+    values = np.zeros((2, 3, 3), np.uint16)
+    values[:, :, 0], values[:, :, 1] = 0xC0FF, 0x40FF
+    done, buffer = cv2.imencode(".png", values)  # BGR
+    assert done
+    assert load(buffer.tobytes()).rgb[1, 1].tolist() == [0, 0x40, 0xC0]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,22 @@ def test_another_number_of_pairs_than_expected_is_a_doubt() -> None:
     assert read_sheet(image, RecognitionSettings(expected_pairs=13)).needs_review
 
 
+@pytest.mark.parametrize("framed", [False, True])
+def test_what_a_caller_knows_is_held_against_the_sheet(framed: bool) -> None:
+    image = SheetImage.from_rgb(Drawn(framed=framed).image())
+    known = RecognitionSettings(grid=(4, 3), label_side="below", expected_pairs=12)
+    assert not read_sheet(image, known).needs_review
+    other_grid = read_sheet(image, replace(known, grid=(6, 2)))
+    assert other_grid.sheet_doubts == ("the grid has 4 x 3 rows and columns, 6 x 2 are expected",)
+    assert len(other_grid.pairs) == 12
+    other_side = read_sheet(image, replace(known, label_side="above", expected_pairs=None))
+    assert not other_side.certain_pairs
+    assert any(
+        "labels seem to stand below their pictures, not above them" in doubt
+        for doubt in other_side.sheet_doubts
+    )
+
+
 def test_only_the_wanted_symbologies_are_read() -> None:
     image = SheetImage.from_rgb(Drawn().image())
     assert read_sheet(image, RecognitionSettings(symbologies=("QR",))).pairs == ()
