@@ -78,9 +78,7 @@ def archived_twin(store: Store, sha256: str) -> Twin | None:
     held may be, and its doubts are open all the same.
     """
     archived = {"_id": sha256, "state": str(State.ARCHIVED)}
-    stored = {
-        "$or": [{"forced": None}, {"receipt.complete": True, "doubts.0": {"$exists": False}}]
-    }
+    stored = {"$or": [{"forced": None}, {"receipt.complete": True, "doubts.0": {"$exists": False}}]}
     with translated_store_errors():
         document = store.sheets.find_one({**archived, **stored}, {"name": 1, "counts": 1})
     if document is None:
