@@ -57,6 +57,7 @@ class KnownSheets(BaseModel):
 
     grid: Text = Field(
         default="",
+        pattern=r"^( *[1-9][0-9]? *[xX] *[1-9][0-9]? *)?$",
         title="Rows and columns of every sheet",
         description="Such as 4x3. Empty: SHEETFLOW_GRID.",
     )

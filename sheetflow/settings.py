@@ -172,14 +172,17 @@ class Settings(BaseSettings):
         default=1.0, description="The first pause before a retry; each next one is twice as long."
     )
     max_pixels: Annotated[int, Field(gt=0)] = Field(
-        default=200_000_000, description="Images with more pixels are rejected unread."
+        default=200_000_000, description="Images, or pages, with more pixels are rejected unread."
     )
     max_file_bytes: Annotated[int, Field(gt=0)] = Field(
         default=512 * 1024 * 1024, description="Larger files are rejected unread."
     )
 
+    max_pages: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        default=100, description="Files (PDF, TIFF) with more pages are rejected."
+    )
     max_symbols: Annotated[int, Field(gt=0)] = Field(
-        default=2000, description="Sheets with more codes are rejected."
+        default=2000, description="Sheets with a page that has more codes are rejected."
     )
     grid: str = Field(
         default="",
@@ -210,8 +213,8 @@ class Settings(BaseSettings):
     )
     sheet_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=120.0,
-        description="How long reading one sheet may take; then its decoder is ended and its "
-        "attempt has failed.",
+        description="How long reading one sheet, or one page of it, may take; then its decoder is "
+        "ended and its attempt has failed.",
     )
     reviews_at_once: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=20,

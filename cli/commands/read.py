@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sheetflow.reading import SheetReading
     from sheetflow.settings import Settings
     from sheetflow.vision.geometry import Quad
+    from sheetflow.vision.pages import SheetFile
 
 
 @click.command()
@@ -52,7 +53,8 @@ def read(
                 print_json({"file": _spelled(file), "error": str(error)})
             continue
         if as_json:
-            print_json(_to_json(file, reading, seconds))
+            for page in reading.page_numbers:
+                print_json(_to_json(file, reading, page, seconds))
         else:
             _show(file, reading, seconds)
     sys.exit(0 if all_read else 1)
@@ -62,7 +64,8 @@ def _read(file: Path, settings: Settings, overlay: Path | None) -> tuple[SheetRe
     from sheetflow.custody.files import read_file
     from sheetflow.custody.names import shown_name
     from sheetflow.errors import UsageError
-    from sheetflow.vision.images import load_image
+    from sheetflow.reading import joined
+    from sheetflow.vision.pages import SheetFile
     from sheetflow.vision.recognition import RecognitionSettings, read_sheet
 
     started = time.perf_counter()
@@ -73,21 +76,38 @@ def _read(file: Path, settings: Settings, overlay: Path | None) -> tuple[SheetRe
         raise UsageError(
             "there is no such file", cure="Check the path", sheet=shown_name(str(file))
         ) from None
-    image = load_image(data, sheet=shown_name(file.name), max_pixels=settings.max_pixels)
-    reading = read_sheet(image, RecognitionSettings.of(settings))
+    sheet = SheetFile(
+        data,
+        sheet=shown_name(file.name),
+        max_pixels=settings.max_pixels,
+        max_pages=settings.max_pages,
+    )
+    known = RecognitionSettings.of(settings)
+    images = (sheet.page(number) for number in range(1, sheet.count + 1))
+    reading = joined([read_sheet(image, known) for image in images])
     seconds = time.perf_counter() - started
     if overlay is not None:
-        from sheetflow.vision.overlay import draw_overlay
-
-        overlay.mkdir(parents=True, exist_ok=True)
-        (overlay / f"{file.stem}.overlay.png").write_bytes(draw_overlay(image, reading))
+        _draw(sheet, reading, overlay / f"{file.stem}.overlay.png")
     return reading, seconds
 
 
-def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any]:
+def _draw(sheet: SheetFile, reading: SheetReading, path: Path) -> None:
+    """Draw each page, into files that bear its number where there are several."""
+    from sheetflow.vision.overlay import draw_overlay
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for page in reading.page_numbers:
+        drawn = path if page is None else path.with_stem(f"{path.stem}-{page}")
+        drawn.write_bytes(draw_overlay(sheet.page(page or 1), reading, page=page))
+
+
+def _to_json(file: Path, reading: SheetReading, page: int | None, seconds: float) -> dict[str, Any]:
+    """Return what is printed of a file; of a file of several pages, of one of them."""
+    size_px = reading.size_px if page is None else reading.page_sizes_px[page - 1]
     return {
         "file": _spelled(file),
-        "size_px": list(reading.size_px),
+        **({} if page is None else {"page": page}),
+        "size_px": list(size_px),
         "pairs": [
             {
                 "code": pair.code,
@@ -99,15 +119,20 @@ def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any
                 "confidence": round(pair.confidence, 3),
             }
             for pair in reading.pairs
+            if pair.page == page
         ],
-        "unpaired_pictures": [_points(quad) for quad in reading.unpaired_pictures],
+        "unpaired_pictures": [
+            _points(picture.quad) for picture in reading.unpaired_pictures if picture.page == page
+        ],
         "unpaired_symbols": [
             {"code": symbol.payload, "symbology": symbol.symbology, "quad": _points(symbol.quad)}
             for symbol in reading.unpaired_symbols
+            if symbol.page == page
         ],
         "discards": [
             {"quad": _points(discard.quad), "reason": discard.reason}
             for discard in reading.discards
+            if discard.page == page
         ],
         "needs_review": reading.needs_review,
         "seconds": round(seconds, 3),
@@ -117,10 +142,13 @@ def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any
 def _show(file: Path, reading: SheetReading, seconds: float) -> None:
     from sheetflow.custody.names import shown_name
 
+    several = bool(reading.page_sizes_px)
+    columns = ["row", "column", "code", "symbology", "confidence", "doubts"]
     print_table(
-        ["row", "column", "code", "symbology", "confidence", "doubts"],
+        ["page", *columns] if several else columns,
         [
             [
+                *([pair.page] if several else []),
                 pair.row,
                 pair.column,
                 pair.code,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sheetflow.reading import Discard, Pair, SheetReading, Symbol, twice_on_sheet
+from sheetflow.reading import BLANK, Discard, Pair, Picture, SheetReading, Symbol, twice_on_sheet
 from sheetflow.vision.barcodes import CERTAIN
 from sheetflow.vision.geometry import Box, Quad, move_quad, union_of
 from sheetflow.vision.page import UprightPage
@@ -33,6 +33,7 @@ class Findings:
         regions: What is printed on the page.
         items: What each cell of the grid shows, in reading order.
         is_ambiguous: Whether another grid would fit as well.
+        is_empty: Whether the page is bare paper.
     """
 
     size_px: tuple[int, int]
@@ -42,6 +43,7 @@ class Findings:
     regions: Sequence[Region]
     items: Sequence[Item]
     is_ambiguous: bool
+    is_empty: bool = False
 
     @property
     def unused(self) -> list[int]:
@@ -71,6 +73,8 @@ def reading_of(
         expected_pairs: How many pairs it should have, if the caller knows.
         contradictions: What else the caller knows and the sheet does not show.
     """
+    if findings.is_empty:
+        return SheetReading(size_px=findings.size_px, doubts=(BLANK,), sheet_doubts=(BLANK,))
     pairs = _pairs(findings)
     doubts = [*_doubts_outside(findings), *contradictions]
     if findings.is_ambiguous:
@@ -83,7 +87,7 @@ def reading_of(
         size_px=findings.size_px,
         pairs=tuple(pairs.values()),
         unpaired_pictures=tuple(
-            findings.on_sheet(item.picture)
+            Picture(findings.on_sheet(item.picture))
             for item in findings.items
             if item.picture is not None and item.code is None
         ),

@@ -47,6 +47,7 @@ cv2.setNumThreads(1)
 _LABEL_MARGIN_PX = 16
 _LONG_LINE_PX = 90
 _SMALLEST_SHEET_PX = 32
+_PAPER = 180  # grey level; what is darker may be a picture that was not decoded
 _SIDES = {"below": "below", "above": "above", "left": "left of", "right": "right of"}
 
 
@@ -104,6 +105,7 @@ def read_sheet(
         codes = _on_page(symbols, page)
         regions = classify(page.rgb, printed, frames, codes)
         items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
+    is_empty = not regions and not symbols and float(image.luminance.mean()) > _PAPER
     findings = Findings(
         size_px=image.size_px,
         page=page,
@@ -112,6 +114,7 @@ def read_sheet(
         regions=regions,
         items=items,
         is_ambiguous=grid.is_ambiguous,
+        is_empty=is_empty,
     )
     return reading_of(
         findings,

@@ -36,8 +36,9 @@ from sheetflow.custody.reviewing import (
 from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.custody.waiting import waiting_reviews
 from sheetflow.errors import SheetBusy, UsageError
-from sheetflow.processing import ProcessingLimits, note_processed, process_sheet
-from sheetflow.reading import Pair, SheetReading
+from sheetflow.pages import ProcessingLimits
+from sheetflow.processing import note_processed, process_sheet
+from sheetflow.reading import Pair, Picture, SheetReading
 from sheetflow.regions import NO_CODE
 from sheetflow.review.answers import AnswerRefused, Answers
 from sheetflow.review.decisions import Verdict
@@ -92,7 +93,7 @@ def held(folders: Folders, store) -> Callable[[str], Sheet]:
         reading = SheetReading(
             (200, 120),
             (Pair(code, "Code 128", 0, 0, LEFT, BARS, 1.0),),
-            unpaired_pictures=(RIGHT,),
+            unpaired_pictures=(Picture(RIGHT),),
             doubts=(NO_CODE,),
         )
         crops = cut_pictures(SheetImage.from_rgb(rgb), reading)
@@ -275,7 +276,9 @@ def test_certain_pairs_that_were_stored_before_are_numbered_anew(
     processed = load_result(folders, sheet)
     (pair,) = processed.reading.certain_pairs
     store_pairs(folders, store, processed, [pair])
-    moved = replace(processed.reading, pairs=(replace(pair, column=1),), unpaired_pictures=(LEFT,))
+    moved = replace(
+        processed.reading, pairs=(replace(pair, column=1),), unpaired_pictures=(Picture(LEFT),)
+    )
     moved = replace(moved, pairs=(replace(moved.pairs[0], picture_quad=RIGHT),))
     crops = cut_pictures(SheetImage.from_rgb(pixels("a.png")), moved)
     save_result(folders, sheet, moved, crops)

@@ -171,6 +171,12 @@ def test_a_sheet_that_shows_nothing_has_no_pair_and_says_so(shape: tuple[int, in
     assert reading.needs_review
 
 
+def test_bare_paper_is_told_from_a_dark_page_that_shows_nothing() -> None:
+    for level, told in ((250, "the sheet shows nothing"), (0, "no pair was found on the sheet")):
+        reading = read_sheet(SheetImage.from_rgb(np.full((900, 700, 3), level, np.uint8)))
+        assert reading.sheet_doubts == (told,)
+
+
 def test_another_number_of_pairs_than_expected_is_a_doubt() -> None:
     image = SheetImage.from_rgb(Drawn().image())
     assert not read_sheet(image, RecognitionSettings(expected_pairs=12)).needs_review
