@@ -30,7 +30,7 @@ from typing import Any
 from PIL import Image
 
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    # name: suffix and colour mode, and how Pillow saves it; all that `images.FORMATS` admits.
+    # name: suffix and colour mode, and how Pillow saves it; all that is admitted.
     "JPEG": ("jpg", "RGB", {}),
     "JPEG progressive": ("jpg", "L", {"progressive": True}),
     "JPEG CMYK": ("jpg", "CMYK", {"quality": 70}),
@@ -48,6 +48,8 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "BMP": ("bmp", "RGB", {}),
     "GIF": ("gif", "P", {}),
     "GIF moving": ("gif", "P", {"save_all": True}),
+    "PDF": ("pdf", "RGB", {}),
+    "PDF fax of two pages": ("pdf", "1", {"save_all": True}),
 }
 PLACES = ("source", "images_sources", "images_old", "images_rejected")
 

@@ -194,7 +194,8 @@ def _sheet_counts(
     ]
     read = Counter([pair.code for pair in reading.pairs])
     read.update(symbol.payload for symbol in reading.unpaired_symbols)
-    cuts = [pair.picture_quad for pair in reading.pairs] + list(reading.unpaired_pictures)
+    cuts = [pair.picture_quad for pair in reading.pairs]
+    cuts += [picture.quad for picture in reading.unpaired_pictures]
     well_cut = sum(
         max((_overlap(quad, cut) for cut in cuts), default=0.0) > GOOD_CUT for quad in pictures
     )

@@ -38,6 +38,37 @@ def json_option(function: F) -> F:
     )(function)
 
 
+_KNOWN = (
+    click.option(
+        "--grid",
+        metavar="ROWSxCOLUMNS",
+        help="How many rows and columns every sheet has, as 4x3. Default: SHEETFLOW_GRID, or any.",
+    ),
+    click.option(
+        "--label-side",
+        type=click.Choice(["any", "below", "above", "left", "right"]),
+        help="Where codes stand, seen from their pictures. Default: SHEETFLOW_LABEL_SIDE, or any.",
+    ),
+    click.option(
+        "--symbologies",
+        metavar="KIND,KIND",
+        help="The kinds of code to look for. Default: SHEETFLOW_SYMBOLOGIES, or those of retail.",
+    ),
+    click.option(
+        "--expected-pairs",
+        type=click.IntRange(0, 10_000),
+        help="How many pairs every sheet has. Default: SHEETFLOW_EXPECTED_PAIRS, or any number.",
+    ),
+)
+
+
+def known_sheets_options(function: F) -> F:
+    """Add what a person may know about the sheets; the values bear the settings' names."""
+    for option in reversed(_KNOWN):
+        function = option(function)
+    return function
+
+
 def chosen_root() -> Path | None:
     """Return what `--root` says, None if it was not given."""
     root = click.get_current_context().meta.get(_ROOT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,10 @@ def show_waiting(settings: Settings, *, as_json: bool) -> bool:
     return bool(waiting)
 
 
-def show_sheet(looked_at: UnderReview, picture: Path, *, as_json: bool) -> None:
+def show_sheet(looked_at: UnderReview, pictures: Sequence[Path], *, as_json: bool) -> None:
     """Show the regions of a sheet with their numbers, and what is in doubt."""
     from sheetflow.custody.names import portable_name, shown_name
-    from sheetflow.regions import shown_regions
+    from sheetflow.regions import on_page, shown_regions
 
     entry, reading = looked_at.entry, looked_at.reading
     regions = shown_regions(reading)
@@ -49,11 +50,13 @@ def show_sheet(looked_at: UnderReview, picture: Path, *, as_json: bool) -> None:
                 "name": portable_name(entry.name),
                 "sha256": entry.sha256,
                 "state": str(entry.state),
-                "overlay": portable_name(str(picture)),
+                "overlay": portable_name(str(pictures[0])),
+                "overlays": [portable_name(str(picture)) for picture in pictures],
                 "regions": [
                     {
                         "number": region.number,
                         "kind": str(region.kind),
+                        "page": region.page,
                         "code": region.symbol.payload if region.symbol else None,
                         "symbology": region.symbol.symbology if region.symbol else None,
                         "quad": [[round(x, 1), round(y, 1)] for x, y in region.quad],
@@ -72,7 +75,7 @@ def show_sheet(looked_at: UnderReview, picture: Path, *, as_json: bool) -> None:
         [
             [
                 region.number,
-                region.kind,
+                f"{region.kind}{on_page(region.page)}",
                 shown_name(region.symbol.payload) if region.symbol else "",
                 region.symbol.symbology if region.symbol else "",
                 "; ".join(region.doubts) or region.reason,
@@ -85,23 +88,26 @@ def show_sheet(looked_at: UnderReview, picture: Path, *, as_json: bool) -> None:
         click.echo(f"of the whole sheet: {doubt}")
     for earlier in entry.reviews:
         click.echo(f"earlier, {earlier.at[:16]}, by {earlier.by}: {earlier.told}")
-    click.echo(f"Picture: {picture}")
+    for picture in pictures:
+        click.echo(f"Picture: {picture}")
 
 
-def draw_picture(settings: Settings, looked_at: UnderReview, overlay: Path | None) -> Path:
-    """Draw a sheet with its regions numbered; beside its work products, unless told where."""
-    from sheetflow.custody.files import read_file, write_file
+def draw_pictures(settings: Settings, looked_at: UnderReview, overlay: Path | None) -> list[Path]:
+    """Draw a sheet with its regions numbered; beside its work products, unless told where.
+
+    Of several pages those in doubt are drawn, into files that bear their numbers.
+    """
+    from sheetflow.custody.files import write_file
     from sheetflow.custody.journal import work_folder
-    from sheetflow.custody.names import shown_name
-    from sheetflow.vision.images import load_image
-    from sheetflow.vision.overlay import draw_overlay
+    from sheetflow.overlays import overlays_of, pages_to_look_at
 
-    name, sha256 = shown_name(looked_at.entry.name), looked_at.entry.sha256
-    image = load_image(read_file(looked_at.found.path), sheet=name, max_pixels=settings.max_pixels)
-    path = overlay or work_folder(settings.folders, sha256) / "overlay.png"
+    path = overlay or work_folder(settings.folders, looked_at.entry.sha256) / "overlay.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, draw_overlay(image, looked_at.reading))
-    return path
+    pages = pages_to_look_at(looked_at.reading)
+    paths = [path if page is None else path.with_stem(f"{path.stem}-{page}") for page in pages]
+    for drawn, picture in zip(paths, overlays_of(settings, looked_at, pages), strict=True):
+        write_file(drawn, picture)
+    return paths
 
 
 def open_picture(picture: Path) -> None:

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State as RunState
 from prefect.runtime import flow_run
 
 from flows.beginning import begin
-from flows.forms import Doubt, OnDoubtChoice, Text
+from flows.forms import AS_SET, Doubt, KnownSheets, OnDoubtChoice, Text
 from flows.journey import Journey
 from flows.living import living
 from flows.outcomes import Outcome, announce, expect, verdict
@@ -32,6 +32,7 @@ from sheetflow.custody.inbox import Inbox, Waiting, look_into_inbox, waiting_nam
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.reconciling import reconcile
 from sheetflow.custody.staging import bring_in, staged_files
+from sheetflow.custody.unheard import tell_unheard
 from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.presence import others_present
@@ -52,7 +53,9 @@ logger = logging.getLogger("sheetflow.ingest")
     "that an earlier run left in staging are taken up where it stopped. The run is red, and names "
     "the sheets, if any failed, was rejected or needs a review; the others are done.",
 )
-def ingest_sheets(root: Text = "", on_doubt: OnDoubtChoice = Doubt.AS_SET) -> RunState[None]:
+def ingest_sheets(
+    root: Text = "", on_doubt: OnDoubtChoice = Doubt.AS_SET, sheets: KnownSheets = AS_SET
+) -> RunState[None]:
     """Drain the inbox: every sheet to MongoDB and, confirmed, into the archive.
 
     Args:
@@ -60,8 +63,9 @@ def ingest_sheets(root: Text = "", on_doubt: OnDoubtChoice = Doubt.AS_SET) -> Ru
         on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
             until then; `store-certain`: its certain pairs are; `as set`: what SHEETFLOW_ON_DOUBT
             says.
+        sheets: What you know about the sheets of this run, if it is more than the settings say.
     """
-    with _bench(root, on_doubt) as bench:
+    with _bench(root, on_doubt, sheets) as bench:
         folders = bench.folders
         inbox = _look(bench)
         queue = [*half_archived(folders), *staged_files(folders), *inbox.ready]
@@ -77,7 +81,10 @@ def ingest_sheets(root: Text = "", on_doubt: OnDoubtChoice = Doubt.AS_SET) -> Ru
     description="Take one sheet to MongoDB and, confirmed, into the archive.",
 )
 def ingest_sheet(
-    file: Path, root: Text = "", on_doubt: OnDoubtChoice = Doubt.AS_SET
+    file: Path,
+    root: Text = "",
+    on_doubt: OnDoubtChoice = Doubt.AS_SET,
+    sheets: KnownSheets = AS_SET,
 ) -> RunState[None]:
     """Take one sheet to MongoDB and, confirmed, into the archive.
 
@@ -88,8 +95,9 @@ def ingest_sheet(
         on_doubt: What becomes of a sheet that needs a review. `hold`: nothing of it is stored
             until then; `store-certain`: its certain pairs are; `as set`: what SHEETFLOW_ON_DOUBT
             says.
+        sheets: What you know about the sheets of this run, if it is more than the settings say.
     """
-    with _bench(root, on_doubt) as bench:
+    with _bench(root, on_doubt, sheets) as bench:
         path = bring_in(bench.folders, file)
         if path.parent == bench.folders.inbox:
             inbox = _look(bench, only=path.name)
@@ -101,10 +109,10 @@ def ingest_sheet(
 
 
 @contextlib.contextmanager
-def _bench(root: str, on_doubt: Doubt) -> Iterator[Bench]:
+def _bench(root: str, on_doubt: Doubt, sheets: KnownSheets) -> Iterator[Bench]:
     say_it_once()
     with end_told(root):
-        settings = begin(root, on_doubt=on_doubt.chosen())
+        settings = begin(root, on_doubt=on_doubt.chosen(), **sheets.chosen())
         folders = settings.folders
         with living(folders), figures_kept(folders), _prepared(settings) as bench:
             yield bench
@@ -122,11 +130,14 @@ def _prepared(settings: Settings) -> Iterator[Bench]:
         memory_bytes=settings.reader_memory_bytes,
     )
     with StoreDoor(settings) as door, workers:
-        if waiting_names(settings.folders) or staged_files(settings.folders):
+        is_work = bool(waiting_names(settings.folders) or staged_files(settings.folders))
+        if is_work:
             # MongoDB is looked for, or started, while the first sheets are staged and processed.
             door.open_in_background()
         yield Bench(settings, door, workers, flow_run.get_id())
         tell_untold(settings.folders, door.open)
+        if is_work:
+            tell_unheard(settings.folders, door.open)
     tend_reviews(settings)
 
 

@@ -189,7 +189,7 @@ def _ask(
     sha256, name = looked_at.entry.sha256, shown_name(looked_at.entry.name)
     artifact = create_markdown_artifact(
         key=f"review-{sha256[:12]}",
-        markdown=review_page(looked_at, max_pixels=settings.max_pixels),
+        markdown=review_page(settings, looked_at),
         description=f"{name}: {'; '.join(looked_at.entry.doubts)}",
     )
     if run.deployment_id is None:

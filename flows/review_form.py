@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, create_model
 from sheetflow.reading import SheetReading
 from sheetflow.regions import Region, regions_of, shown_regions
 from sheetflow.review.answers import AnswerRefused, Answers
-from sheetflow.review.codes import SYMBOLOGIES
+from sheetflow.symbologies import SYMBOLOGIES
 
 NONE = "none"
 TOLD_BY_DIGITS = "tell it from the digits"

@@ -5,20 +5,21 @@ from __future__ import annotations
 import base64
 
 from flows.pages import cell, table
-from sheetflow.custody.files import read_file
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.reviewing import UnderReview
-from sheetflow.regions import Region, shown_regions
-from sheetflow.vision.images import load_image
-from sheetflow.vision.overlay import draw_small_overlay
+from sheetflow.overlays import overlays_of, pages_to_look_at
+from sheetflow.regions import Region, on_page, shown_regions
+from sheetflow.settings import Settings
 
 _PICTURE_BYTES = 300_000
 """Prefect keeps a page in its database, and the browser takes its picture apart as text."""
 
+_PAGES_AT_MOST = 6
+
 _COLUMNS = ("number", "what it is", "code", "kind", "doubts")
 
 
-def review_page(looked_at: UnderReview, *, max_pixels: int) -> str:
+def review_page(settings: Settings, looked_at: UnderReview) -> str:
     """Return the page as markdown: the doubts, the overlay as a data URI, a table of regions."""
     entry, reading = looked_at.entry, looked_at.reading
     name = shown_name(entry.name)
@@ -28,20 +29,29 @@ def review_page(looked_at: UnderReview, *, max_pixels: int) -> str:
         f"# {cell(name)} needs a review",
         stored if entry.stored_pairs else "",
         doubts_told(looked_at),
-        overlay(looked_at, max_pixels=max_pixels, max_bytes=_PICTURE_BYTES),
+        overlay(settings, looked_at, max_bytes=_PICTURE_BYTES),
         table(_COLUMNS, map(_row, regions)),
         f"The same from the command line: `sheetflow review {entry.sha256[:12]}`",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def overlay(looked_at: UnderReview, *, max_pixels: int, max_bytes: int) -> str:
-    """Return the sheet with its regions numbered, as a picture in markdown."""
-    name = shown_name(looked_at.entry.name)
-    image = load_image(read_file(looked_at.found.path), sheet=name, max_pixels=max_pixels)
-    picture = draw_small_overlay(image, looked_at.reading, max_bytes=max_bytes)
-    data = base64.b64encode(picture).decode()
-    return f"![The sheet with its regions numbered](data:image/jpeg;base64,{data})"
+def overlay(settings: Settings, looked_at: UnderReview, *, max_bytes: int) -> str:
+    """Return the sheet with its regions numbered, as pictures in markdown: its pages in doubt."""
+    doubted = pages_to_look_at(looked_at.reading)
+    pages = doubted[:_PAGES_AT_MOST]
+    pictures = overlays_of(settings, looked_at, pages, max_bytes=max_bytes // len(pages))
+    parts = []
+    for page, picture in zip(pages, pictures, strict=True):
+        data = base64.b64encode(picture).decode()
+        what = "The sheet" if page is None else f"Page {page}"
+        parts += [] if page is None else [f"**Page {page}**"]
+        parts.append(f"![{what} with its regions numbered](data:image/jpeg;base64,{data})")
+    if len(doubted) > len(pages):
+        name = looked_at.entry.sha256[:12]
+        more = len(doubted) - len(pages)
+        parts.append(f"... and {more} more pages; `sheetflow review {name}` draws them all.")
+    return "\n\n".join(parts)
 
 
 def doubts_told(looked_at: UnderReview) -> str:
@@ -59,7 +69,7 @@ def _row(region: Region) -> tuple[object, ...]:
     symbol = region.symbol
     return (
         region.number,
-        region.kind,
+        f"{region.kind}{on_page(region.page)}",
         symbol.payload if symbol else "",
         symbol.symbology if symbol else "",
         "; ".join(region.doubts) or region.reason,

@@ -106,11 +106,7 @@ def _doubts(settings: Settings, outcome: Outcome, *, with_picture: bool) -> str:
     try:
         folders = settings.folders
         looked_at = look_at_sheet(folders, sheet_to_review(folders, outcome.sha256 or outcome.name))
-        picture = (
-            overlay(looked_at, max_pixels=settings.max_pixels, max_bytes=_PICTURE_BYTES)
-            if with_picture
-            else ""
-        )
+        picture = overlay(settings, looked_at, max_bytes=_PICTURE_BYTES) if with_picture else ""
     except (SheetflowError, OSError):
         return f"{cell(outcome.error)}\n\n{how}"  # someone was quicker: it is settled, or gone
     return "\n\n".join(part for part in (doubts_told(looked_at), how, picture) if part)

@@ -53,6 +53,10 @@ class ImageTooLarge(SheetRejected):
     """The image has more pixels, or the file more bytes, than the limits allow."""
 
 
+class TooManyPages(SheetRejected):
+    """The file has more pages than the limit allows."""
+
+
 class TooManySymbols(SheetRejected):
     """More codes than any sheet has: the file is something else."""
 

@@ -1,44 +1,26 @@
-"""Processing a staged sheet: read the image, find the pairs, cut the pictures, keep the results."""
+"""Processing a staged sheet: read its pages, find the pairs, cut the pictures, keep the results."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
-from sheetflow.custody.files import digest_bytes, read_file
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, load_entry, save_entry
 from sheetflow.custody.leases import check_lease
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.results import load_reading, save_result
-from sheetflow.errors import DigestMismatch, ImageTooLarge, TooManySymbols, WorkerFailed
+from sheetflow.errors import WorkerFailed
 from sheetflow.isolation import IsolatedWorkers
-from sheetflow.reading import SheetReading
+from sheetflow.pages import PagesDone, PageWork, ProcessingLimits, cut_pages, read_pages
+from sheetflow.reading import joined
 from sheetflow.review.applying import apply
-from sheetflow.review.decisions import Decision
-from sheetflow.sheets import Counts, ProcessedSheet, Sheet, State
+from sheetflow.sheets import ProcessedSheet, Sheet, State
 from sheetflow.telling.steps import about
-from sheetflow.vision.crops import Crop, cut_pictures
-from sheetflow.vision.images import load_image
-from sheetflow.vision.recognition import RecognitionSettings, read_sheet
+from sheetflow.vision.recognition import RecognitionSettings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ProcessingLimits:
-    """What a sheet may have at most; more is rejected.
-
-    Attributes:
-        max_pixels: Pixels of the image, judged before it is decoded.
-        max_file_bytes: Size of the file.
-        max_symbols: Codes on the sheet.
-    """
-
-    max_pixels: int
-    max_file_bytes: int
-    max_symbols: int
 
 
 def process_sheet(
@@ -50,7 +32,7 @@ def process_sheet(
     limits: ProcessingLimits,
     margin: float = 0.0,
 ) -> ProcessedSheet:
-    """Read a staged sheet in a process of its own, and keep its reading and crops.
+    """Read a staged sheet in a process of its own, page by page, and keep its reading and crops.
 
     What a review has decided is applied here, so that each pair's crop is cut, and kept with the
     reading, in one place. The reading that the person saw is taken if it is still kept; else the
@@ -78,18 +60,25 @@ def process_sheet(
     review = entry.review if entry is not None else None
     decisions = review.decisions if review is not None else ()
     as_read = load_reading(folders, sheet.sha256) if decisions else None
-    try:
-        as_read, reading, crops = workers.run(
-            read_and_cut,
-            sheet,
-            recognition,
-            limits,
-            margin=margin,
-            as_read=as_read,
-            decisions=decisions,
+
+    def read(first: int) -> PagesDone:
+        return workers.run(
+            read_pages, sheet, first, recognition=recognition, limits=limits, margin=margin
         )
+
+    def cut(first: int) -> PagesDone:
+        return workers.run(cut_pages, sheet, first, reading=reading, limits=limits, margin=margin)
+
+    try:
+        if as_read is None:
+            works = _all_pages(read)
+            as_read = joined([work.reading for work in works if work.reading is not None])
+        reading = apply(as_read, decisions)
+        if decisions:
+            works = _all_pages(cut)
     except WorkerFailed as error:
         raise WorkerFailed(error.cause, cure=error.cure, sheet=label) from error
+    crops = [crop for work in works for crop in work.crops]
     processed = save_result(folders, sheet, reading, crops, as_read=as_read, review=review)
     logger.info(
         "%s: processed, %d pairs, %d doubts",
@@ -101,59 +90,14 @@ def process_sheet(
     return processed
 
 
-def read_and_cut(
-    sheet: Sheet,
-    recognition: RecognitionSettings,
-    limits: ProcessingLimits,
-    *,
-    margin: float = 0.0,
-    as_read: SheetReading | None = None,
-    decisions: Sequence[Decision] = (),
-) -> tuple[SheetReading, SheetReading, list[Crop]]:
-    """Read a sheet's file, apply what was decided about it, and cut the pictures of its pairs.
-
-    The file is read once: the bytes that are hashed are those that are decoded.
-
-    Args:
-        sheet: The staged sheet.
-        recognition: How to read it.
-        limits: What is rejected.
-        margin: What crops keep of the pictures' surroundings.
-        as_read: What was read on it before; it is not read again then.
-        decisions: What a review has decided.
-
-    Returns:
-        What was read; that with the decisions applied; and the latter's crops, in its order.
-
-    Raises:
-        SheetRejected: The file is not an image that can be read whole, or is over a limit.
-        DigestMismatch: The file is not what it was.
-    """
-    label = shown_name(sheet.name)
-    if sheet.path.stat().st_size > limits.max_file_bytes:
-        raise ImageTooLarge(
-            f"the file is larger than {limits.max_file_bytes // 2**20} MiB",
-            cure="Scan it at a lower resolution, or raise SHEETFLOW_MAX_FILE_BYTES",
-            sheet=label,
-        )
-    data = read_file(sheet.path)
-    if digest_bytes(data) != sheet.sha256:
-        raise DigestMismatch(
-            "the file changed after it was staged",
-            cure="Nothing was moved; once nobody writes to the file any more, run again",
-            sheet=label,
-        )
-    image = load_image(data, sheet=label, max_pixels=limits.max_pixels)
-    as_read = as_read or read_sheet(image, recognition)
-    symbols = Counts.of(as_read).symbols
-    if symbols > limits.max_symbols:
-        raise TooManySymbols(
-            f"it bears {symbols} codes, more than the {limits.max_symbols} that a sheet may have",
-            cure="Cut it into several sheets, or raise SHEETFLOW_MAX_SYMBOLS",
-            sheet=label,
-        )
-    reading = apply(as_read, decisions)
-    return as_read, reading, cut_pictures(image, reading, margin=margin)
+def _all_pages(run: Callable[[int], PagesDone]) -> list[PageWork]:
+    """Return what all pages of a file gave; `run` takes a share of them, from a number on."""
+    works: list[PageWork] = []
+    while True:
+        done = run(len(works) + 1)
+        works += done.works
+        if done.last:
+            return works
 
 
 def note_processed(

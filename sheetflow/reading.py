@@ -6,13 +6,27 @@ All quads are in pixels of the image as displayed, that is after its EXIF orient
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # numpy stands behind it, for which `sheetflow status` has no time.
     from sheetflow.vision.geometry import Quad
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture without a readable code.
+
+    Attributes:
+        quad: Its corners.
+        page: As in `Pair`.
+    """
+
+    quad: Quad
+    page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -25,12 +39,14 @@ class Symbol:
             "QR", "DataMatrix", "PDF417" or "Aztec".
         quad: Its corners.
         confidence: 0 to 1.
+        page: As in `Pair`.
     """
 
     payload: str
     symbology: str
     quad: Quad
     confidence: float = 1.0
+    page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,7 @@ class Pair:
         symbol_quad: The symbol's corners.
         confidence: 0 to 1, of the pairing and the read together.
         doubts: Why a person should look at this pair; empty for a certain one.
+        page: On which page of its file it is, from 1; None where the file has one.
     """
 
     code: str
@@ -56,6 +73,7 @@ class Pair:
     symbol_quad: Quad
     confidence: float
     doubts: tuple[str, ...] = ()
+    page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,7 @@ class Discard:
 
     quad: Quad
     reason: str
+    page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,23 +90,30 @@ class SheetReading:
     """Everything that one sheet gave.
 
     Attributes:
-        size_px: (width, height) of the image as displayed.
-        pairs: In reading order of the upright page.
+        size_px: (width, height) of the image as displayed; of its first page, if it has several.
+        pairs: In reading order of the upright page; page by page, if there are several.
         unpaired_pictures: Pictures whose code is missing or unreadable.
         unpaired_symbols: Codes whose picture is missing.
         discards: Headers, prices, logos, placeholders, decoy codes.
         doubts: Why a person should look at the sheet, a sentence each, those of its pairs
             included; empty for a sheet that can be believed as it is.
         sheet_doubts: Those of `doubts` that no pair, picture or code bears: of the whole sheet.
+        page_sizes_px: (width, height) of each page, where the file has several.
     """
 
     size_px: tuple[int, int]
     pairs: tuple[Pair, ...] = ()
-    unpaired_pictures: tuple[Quad, ...] = ()
+    unpaired_pictures: tuple[Picture, ...] = ()
     unpaired_symbols: tuple[Symbol, ...] = ()
     discards: tuple[Discard, ...] = ()
     doubts: tuple[str, ...] = ()
     sheet_doubts: tuple[str, ...] = ()
+    page_sizes_px: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def page_numbers(self) -> Sequence[int | None]:
+        """The pages, as its pairs name them: (None,) where the file has one."""
+        return range(1, len(self.page_sizes_px) + 1) if self.page_sizes_px else (None,)
 
     @property
     def needs_review(self) -> bool:
@@ -119,18 +145,84 @@ class SheetReading:
                 )
                 for pair in value["pairs"]
             ),
-            unpaired_pictures=tuple(_quad(quad) for quad in value["unpaired_pictures"]),
+            unpaired_pictures=tuple(
+                Picture(**{**picture, "quad": _quad(picture["quad"])})
+                for picture in value["unpaired_pictures"]
+            ),
             unpaired_symbols=tuple(
                 Symbol(**{**symbol, "quad": _quad(symbol["quad"])})
                 for symbol in value["unpaired_symbols"]
             ),
             discards=tuple(
-                Discard(quad=_quad(discard["quad"]), reason=discard["reason"])
+                Discard(**{**discard, "quad": _quad(discard["quad"])})
                 for discard in value["discards"]
             ),
             doubts=tuple(value["doubts"]),
             sheet_doubts=tuple(value["sheet_doubts"]),
+            page_sizes_px=tuple((int(w), int(h)) for w, h in value["page_sizes_px"]),
         )
+
+
+BLANK = "the sheet shows nothing"
+"""The doubt about an empty page, which is none where other pages of the file show pairs."""
+
+
+def joined(readings: Sequence[SheetReading]) -> SheetReading:
+    """Return what the pages of one file gave as one reading, each thing with its page.
+
+    Pages that show nothing, such as the backs of a double-sided scan, are no doubt beside others
+    that show pairs. A code on two pages is one that stands on the sheet twice.
+    """
+    if len(readings) == 1:
+        return readings[0]
+    times = Counter(code for reading in readings for code in {pair.code for pair in reading.pairs})
+    pages = list(enumerate(readings, start=1))
+    has_pairs = any(reading.pairs for reading in readings)
+    doubts, sheet_doubts = list[str](), list[str]()
+    for page, reading in pages:
+        told = () if has_pairs and reading.sheet_doubts == (BLANK,) else reading.sheet_doubts
+        sheet_doubts += [page_told(page) + doubt for doubt in told]
+        of_items = [doubt for doubt in reading.doubts if doubt not in reading.sheet_doubts]
+        doubts += [page_told(page) + doubt for doubt in of_items]
+    doubts += [twice_on_sheet(code) for code, pages_with_it in times.items() if pages_with_it > 1]
+    return SheetReading(
+        size_px=readings[0].size_px,
+        pairs=tuple(
+            replace(
+                pair,
+                page=page,
+                doubts=_with_twice(pair.doubts, pair.code) if times[pair.code] > 1 else pair.doubts,
+            )
+            for page, reading in pages
+            for pair in reading.pairs
+        ),
+        unpaired_pictures=tuple(
+            replace(picture, page=page)
+            for page, reading in pages
+            for picture in reading.unpaired_pictures
+        ),
+        unpaired_symbols=tuple(
+            replace(symbol, page=page)
+            for page, reading in pages
+            for symbol in reading.unpaired_symbols
+        ),
+        discards=tuple(
+            replace(discard, page=page) for page, reading in pages for discard in reading.discards
+        ),
+        doubts=(*doubts, *sheet_doubts),
+        sheet_doubts=tuple(sheet_doubts),
+        page_sizes_px=tuple(reading.size_px for reading in readings),
+    )
+
+
+def page_told(page: int) -> str:
+    """Return how a doubt about a page of several begins."""
+    return f"page {page}: "
+
+
+def _with_twice(doubts: tuple[str, ...], code: str) -> tuple[str, ...]:
+    twice = twice_on_sheet(code)
+    return doubts if twice in doubts else (*doubts, twice)
 
 
 def twice_on_sheet(code: str) -> str:

@@ -125,6 +125,7 @@ def _draft(
             "column": pair.column,
             "picture_box": bounding_box(pair.picture_quad),
             "symbol_box": bounding_box(pair.symbol_quad),
+            **({} if pair.page is None else {"page": pair.page}),
         },
         run={"flow_run_id": flow_run_id, "sheetflow_version": __version__},
     )

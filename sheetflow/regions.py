@@ -1,7 +1,7 @@
 """The regions of a reading, each with the number by which a person names it.
 
-One row of numbers for all: the pairs in reading order, then pictures without a code, codes without
-a picture, and what was discarded. The same reading always gives the same numbers.
+One row of numbers for all pages: the pairs in reading order, then pictures without a code, codes
+without a picture, and what was discarded. The same reading always gives the same numbers.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Region:
         symbol: The code of a pair, or of a code without a picture.
         doubts: Why a person should look at it.
         reason: Why it was discarded.
+        page: On which page of its file it is, from 1; None where the file has one.
     """
 
     number: int
@@ -52,11 +53,12 @@ class Region:
     symbol: Symbol | None = None
     doubts: tuple[str, ...] = ()
     reason: str = ""
+    page: int | None = None
 
     @property
     def label(self) -> str:
-        """What people call it: "pair 3", "picture 49"."""
-        return f"{self.kind} {self.number}"
+        """What people call it: "pair 3", "picture 49 on page 2"."""
+        return f"{self.kind} {self.number}{on_page(self.page)}"
 
     @property
     def is_open(self) -> bool:
@@ -70,6 +72,11 @@ class Region:
         code = code if len(code) <= _CODE_LENGTH else f"{code[: _CODE_LENGTH - 3]}..."
         said = f": {code}" if code else f" ({self.reason})" if self.reason else ""
         return f"{self.label}{said}"
+
+
+def on_page(page: int | None) -> str:
+    """Return " on page 2", or nothing where a file has one page."""
+    return "" if page is None else f" on page {page}"
 
 
 NO_CODE = "the picture has no readable code"
@@ -97,7 +104,10 @@ def shown_regions(reading: SheetReading) -> tuple[Region, ...]:
 
 def usual_side(reading: SheetReading) -> float:
     """Return the median length of the pictures' shorter sides, in pixels; 100 if there are none."""
-    quads = [*(pair.picture_quad for pair in reading.pairs), *reading.unpaired_pictures]
+    quads = [
+        *(pair.picture_quad for pair in reading.pairs),
+        *(picture.quad for picture in reading.unpaired_pictures),
+    ]
     return median(map(_shorter_side, quads)) if quads else 100.0
 
 
@@ -110,14 +120,16 @@ def _numbered(reading: SheetReading) -> Iterator[Region]:
     number = 0
     for pair in reading.pairs:
         number += 1
-        symbol = Symbol(pair.code, pair.symbology, pair.symbol_quad, pair.confidence)
-        yield Region(number, Kind.PAIR, pair.picture_quad, symbol, pair.doubts)
-    for quad in reading.unpaired_pictures:
+        symbol = Symbol(pair.code, pair.symbology, pair.symbol_quad, pair.confidence, pair.page)
+        yield Region(number, Kind.PAIR, pair.picture_quad, symbol, pair.doubts, page=pair.page)
+    for picture in reading.unpaired_pictures:
         number += 1
-        yield Region(number, Kind.PICTURE, quad, doubts=(NO_CODE,))
+        doubts = (NO_CODE,)
+        yield Region(number, Kind.PICTURE, picture.quad, doubts=doubts, page=picture.page)
     for symbol in reading.unpaired_symbols:
         number += 1
-        yield Region(number, Kind.CODE, symbol.quad, symbol, (NO_PICTURE,))
+        yield Region(number, Kind.CODE, symbol.quad, symbol, (NO_PICTURE,), page=symbol.page)
     for discard in reading.discards:
         number += 1
-        yield Region(number, Kind.DISCARD, discard.quad, reason=discard.reason)
+        reason, page = discard.reason, discard.page
+        yield Region(number, Kind.DISCARD, discard.quad, reason=reason, page=page)

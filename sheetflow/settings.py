@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.lease_files import LEASE_S
 from sheetflow.errors import ConfigurationError
+from sheetflow.symbologies import RETAIL_SYMBOLOGIES, SYMBOLOGIES, named_symbology
+
+_GRID = re.compile(r"[1-9]\d?x[1-9]\d?")
 
 
 class OnDoubt(StrEnum):
@@ -23,6 +35,16 @@ class OnDoubt(StrEnum):
     """Nothing of it is stored until it was reviewed."""
     STORE_CERTAIN = "store-certain"
     """Its certain pairs are stored; the sheet itself is held."""
+
+
+class LabelSide(StrEnum):
+    """Where a sheet's labels stand, seen from their pictures."""
+
+    ANY = "any"
+    BELOW = "below"
+    ABOVE = "above"
+    LEFT = "left"
+    RIGHT = "right"
 
 
 class LogFormat(StrEnum):
@@ -150,14 +172,39 @@ class Settings(BaseSettings):
         default=1.0, description="The first pause before a retry; each next one is twice as long."
     )
     max_pixels: Annotated[int, Field(gt=0)] = Field(
-        default=200_000_000, description="Images with more pixels are rejected unread."
+        default=200_000_000, description="Images, or pages, with more pixels are rejected unread."
     )
     max_file_bytes: Annotated[int, Field(gt=0)] = Field(
         default=512 * 1024 * 1024, description="Larger files are rejected unread."
     )
 
+    max_pages: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        default=100, description="Files (PDF, TIFF) with more pages are rejected."
+    )
     max_symbols: Annotated[int, Field(gt=0)] = Field(
-        default=2000, description="Sheets with more codes are rejected."
+        default=2000, description="Sheets with a page that has more codes are rejected."
+    )
+    grid: str = Field(
+        default="",
+        description="How many rows and columns every sheet has, as `4x3`, if you know. Of several "
+        "grids that a sheet could have this one is taken, and a sheet with another one waits for a "
+        "review.",
+    )
+    label_side: LabelSide = Field(
+        default=LabelSide.ANY,
+        description="Where codes stand, seen from their pictures: `below`, `above`, `left` or "
+        "`right`, if you know; `any` finds out sheet by sheet. A sheet that looks otherwise waits "
+        "for a review.",
+    )
+    symbologies: str = Field(
+        default=", ".join(RETAIL_SYMBOLOGIES),
+        description="The kinds of code to look for, separated by commas, of "
+        f"{', '.join(SYMBOLOGIES)}. Codes of other kinds are not seen.",
+    )
+    expected_pairs: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0,
+        description="How many pairs every sheet has; one with another number waits for a review. "
+        "0: any number.",
     )
     crop_margin_percent: Annotated[float, Field(ge=0, le=25)] = Field(
         default=0.0,
@@ -166,8 +213,8 @@ class Settings(BaseSettings):
     )
     sheet_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=120.0,
-        description="How long reading one sheet may take; then its decoder is ended and its "
-        "attempt has failed.",
+        description="How long reading one sheet, or one page of it, may take; then its decoder is "
+        "ended and its attempt has failed.",
     )
     reviews_at_once: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=20,
@@ -217,6 +264,40 @@ class Settings(BaseSettings):
         "every 30 s; set it, to 5 for example, for an inbox on NFS, SMB or another mount, where no "
         "such events come.",
     )
+
+    @field_validator("grid")
+    @classmethod
+    def _is_grid(cls, value: str) -> str:
+        plain = value.replace(" ", "").lower()
+        if plain and not _GRID.fullmatch(plain):
+            raise ValueError("a grid is ROWSxCOLUMNS, such as 4x3, of 1 to 99 each")
+        return plain
+
+    @field_validator("symbologies")
+    @classmethod
+    def _are_symbologies(cls, value: str) -> str:
+        names = [name for name in value.split(",") if name.strip()]
+        if not names:
+            raise ValueError("name at least one kind of code, such as EAN-13")
+        return ", ".join(dict.fromkeys(map(named_symbology, names)))
+
+    @field_validator("expected_pairs")
+    @classmethod
+    def _fit_grid(cls, value: int, info: ValidationInfo) -> int:
+        grid = info.data.get("grid")
+        if grid and value > prod(_size_of(grid)):
+            raise ValueError(f"a grid of {grid} cannot hold {value} pairs")
+        return value
+
+    @property
+    def grid_size(self) -> tuple[int, int] | None:
+        """(rows, columns) of every sheet, None if they are not known."""
+        return _size_of(self.grid) if self.grid else None
+
+    @property
+    def symbologies_wanted(self) -> tuple[str, ...]:
+        """The kinds of code to look for."""
+        return tuple(self.symbologies.split(", "))
 
     @field_validator("timezone")
     @classmethod
@@ -305,6 +386,11 @@ class Settings(BaseSettings):
         )
 
 
+def _size_of(grid: str) -> tuple[int, int]:
+    rows, columns = grid.split("x")
+    return int(rows), int(columns)
+
+
 def _own_cores() -> int:
     # Not those of the machine: a container or `taskset` may leave us fewer.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -320,7 +406,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
         problems = "; ".join(
-            f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()
+            f"{_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
         )
         raise ConfigurationError(
             f"a setting is wrong: {problems}",

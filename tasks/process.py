@@ -5,7 +5,8 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from sheetflow.processing import ProcessingLimits, note_processed, process_sheet
+from sheetflow.pages import ProcessingLimits
+from sheetflow.processing import note_processed, process_sheet
 from sheetflow.sheets import ProcessedSheet, Sheet
 from sheetflow.telling.steps import step
 from sheetflow.vision.recognition import RecognitionSettings
@@ -26,11 +27,12 @@ def process(sheet: Sheet, bench: Bench) -> ProcessedSheet:
             bench.folders,
             sheet,
             workers=bench.workers,
-            recognition=RecognitionSettings(),
+            recognition=RecognitionSettings.of(bench.settings),
             limits=ProcessingLimits(
                 max_pixels=bench.settings.max_pixels,
                 max_file_bytes=bench.settings.max_file_bytes,
                 max_symbols=bench.settings.max_symbols,
+                max_pages=bench.settings.max_pages,
             ),
             margin=bench.settings.crop_margin_percent / 100,
         )

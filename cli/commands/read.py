@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option
+from cli.options import json_option, known_sheets_options
 from cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from sheetflow.reading import SheetReading
+    from sheetflow.settings import Settings
     from sheetflow.vision.geometry import Quad
+    from sheetflow.vision.pages import SheetFile
 
 
 @click.command()
@@ -27,18 +29,23 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Also draw what was recognised over each sheet, as a PNG in DIR.",
 )
+@known_sheets_options
 @json_option
-def read(files: tuple[Path, ...], *, overlay: Path | None, as_json: bool) -> None:
+def read(
+    files: tuple[Path, ...], *, overlay: Path | None, as_json: bool, **known: str | int | None
+) -> None:
     """Read sheets and print their pairs; nothing is moved or stored.
 
     Exit status 1 if a file could not be read.
     """
     from sheetflow.errors import SheetflowError
+    from sheetflow.settings import load_settings
 
+    settings = load_settings(**known)
     all_read = True
     for file in files:
         try:
-            reading, seconds = _read(file, overlay)
+            reading, seconds = _read(file, settings, overlay)
         except SheetflowError as error:
             all_read = False
             click.echo(f"sheetflow: {error}", err=True)
@@ -46,21 +53,21 @@ def read(files: tuple[Path, ...], *, overlay: Path | None, as_json: bool) -> Non
                 print_json({"file": _spelled(file), "error": str(error)})
             continue
         if as_json:
-            print_json(_to_json(file, reading, seconds))
+            for page in reading.page_numbers:
+                print_json(_to_json(file, reading, page, seconds))
         else:
             _show(file, reading, seconds)
     sys.exit(0 if all_read else 1)
 
 
-def _read(file: Path, overlay: Path | None) -> tuple[SheetReading, float]:
+def _read(file: Path, settings: Settings, overlay: Path | None) -> tuple[SheetReading, float]:
     from sheetflow.custody.files import read_file
     from sheetflow.custody.names import shown_name
     from sheetflow.errors import UsageError
-    from sheetflow.settings import load_settings
-    from sheetflow.vision.images import load_image
-    from sheetflow.vision.recognition import read_sheet
+    from sheetflow.reading import joined
+    from sheetflow.vision.pages import SheetFile
+    from sheetflow.vision.recognition import RecognitionSettings, read_sheet
 
-    settings = load_settings()
     started = time.perf_counter()
     try:
         # A path that a person names may be a link: it is theirs to follow.
@@ -69,21 +76,38 @@ def _read(file: Path, overlay: Path | None) -> tuple[SheetReading, float]:
         raise UsageError(
             "there is no such file", cure="Check the path", sheet=shown_name(str(file))
         ) from None
-    image = load_image(data, sheet=shown_name(file.name), max_pixels=settings.max_pixels)
-    reading = read_sheet(image)
+    sheet = SheetFile(
+        data,
+        sheet=shown_name(file.name),
+        max_pixels=settings.max_pixels,
+        max_pages=settings.max_pages,
+    )
+    known = RecognitionSettings.of(settings)
+    images = (sheet.page(number) for number in range(1, sheet.count + 1))
+    reading = joined([read_sheet(image, known) for image in images])
     seconds = time.perf_counter() - started
     if overlay is not None:
-        from sheetflow.vision.overlay import draw_overlay
-
-        overlay.mkdir(parents=True, exist_ok=True)
-        (overlay / f"{file.stem}.overlay.png").write_bytes(draw_overlay(image, reading))
+        _draw(sheet, reading, overlay / f"{file.stem}.overlay.png")
     return reading, seconds
 
 
-def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any]:
+def _draw(sheet: SheetFile, reading: SheetReading, path: Path) -> None:
+    """Draw each page, into files that bear its number where there are several."""
+    from sheetflow.vision.overlay import draw_overlay
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for page in reading.page_numbers:
+        drawn = path if page is None else path.with_stem(f"{path.stem}-{page}")
+        drawn.write_bytes(draw_overlay(sheet.page(page or 1), reading, page=page))
+
+
+def _to_json(file: Path, reading: SheetReading, page: int | None, seconds: float) -> dict[str, Any]:
+    """Return what is printed of a file; of a file of several pages, of one of them."""
+    size_px = reading.size_px if page is None else reading.page_sizes_px[page - 1]
     return {
         "file": _spelled(file),
-        "size_px": list(reading.size_px),
+        **({} if page is None else {"page": page}),
+        "size_px": list(size_px),
         "pairs": [
             {
                 "code": pair.code,
@@ -95,15 +119,20 @@ def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any
                 "confidence": round(pair.confidence, 3),
             }
             for pair in reading.pairs
+            if pair.page == page
         ],
-        "unpaired_pictures": [_points(quad) for quad in reading.unpaired_pictures],
+        "unpaired_pictures": [
+            _points(picture.quad) for picture in reading.unpaired_pictures if picture.page == page
+        ],
         "unpaired_symbols": [
             {"code": symbol.payload, "symbology": symbol.symbology, "quad": _points(symbol.quad)}
             for symbol in reading.unpaired_symbols
+            if symbol.page == page
         ],
         "discards": [
             {"quad": _points(discard.quad), "reason": discard.reason}
             for discard in reading.discards
+            if discard.page == page
         ],
         "needs_review": reading.needs_review,
         "seconds": round(seconds, 3),
@@ -113,10 +142,13 @@ def _to_json(file: Path, reading: SheetReading, seconds: float) -> dict[str, Any
 def _show(file: Path, reading: SheetReading, seconds: float) -> None:
     from sheetflow.custody.names import shown_name
 
+    several = bool(reading.page_sizes_px)
+    columns = ["row", "column", "code", "symbology", "confidence", "doubts"]
     print_table(
-        ["row", "column", "code", "symbology", "confidence", "doubts"],
+        ["page", *columns] if several else columns,
         [
             [
+                *([pair.page] if several else []),
                 pair.row,
                 pair.column,
                 pair.code,

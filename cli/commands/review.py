@@ -11,7 +11,7 @@ import click
 
 from cli.options import chosen_root, json_option, root_option
 from cli.review_options import answer_options, answers_of
-from cli.review_page import draw_picture, open_picture, show_sheet, show_waiting
+from cli.review_page import draw_pictures, open_picture, show_sheet, show_waiting
 from cli.review_questions import Said, ask_about
 from cli.tables import print_json
 
@@ -97,10 +97,10 @@ def _looked_at(
     from sheetflow.custody.reviewing import look_at_sheet
 
     looked_at = look_at_sheet(settings.folders, found)
-    picture = draw_picture(settings, looked_at, overlay)
-    show_sheet(looked_at, picture, as_json=as_json)
+    pictures = draw_pictures(settings, looked_at, overlay)
+    show_sheet(looked_at, pictures, as_json=as_json)
     if opened:
-        open_picture(picture)
+        open_picture(pictures[0])
     said = ask_about(looked_at) if sys.stdin.isatty() and not as_json else None
     if said is None:
         click.echo("Nothing was decided.", err=True)

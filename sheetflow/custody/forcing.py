@@ -25,7 +25,7 @@ from sheetflow.custody.journal import Entry, load_entry, now_iso, save_entry, wh
 from sheetflow.custody.lookup import Found, choose, listed, staged_sheets
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.releases import ForcedRelease, Standing
-from sheetflow.custody.results import load_result
+from sheetflow.custody.results import lines_to_store
 from sheetflow.custody.transfers import free_name
 from sheetflow.errors import CustodyError, UsageError
 from sheetflow.sheets import Sheet, State
@@ -94,15 +94,16 @@ def standing_of(folders: Folders, sheet: Sheet, store: Store | None) -> Standing
         sheet: The staged sheet.
         store: The open store; None if MongoDB is away, and then nothing counts as stored.
     """
-    processed = load_result(folders, sheet)
-    if processed is None:
-        return Standing(pairs_known=False, checked=store is not None)
-    pairs = zip(processed.reading.pairs, processed.crops, strict=True)
-    lines = {pair.code: crop.sha256 for pair, crop in pairs}
+    lines = lines_to_store(folders, sheet)
+    if lines is None:
+        entry = load_entry(folders, sheet.sha256)
+        was_read = entry is not None and State.PROCESSED in {event.state for event in entry.history}
+        return Standing(pairs_known=False, was_read=was_read, checked=store is not None)
     if store is None:
         return Standing(unstored=tuple(lines), checked=False)
-    evidence = examine_lines(store, lines, sheet_sha256=sheet.sha256)
-    stored = [code for code in lines if evidence[code].finding is Finding.HELD]
+    cut = {code: digest for code, digest in lines.items() if digest is not None}
+    evidence = examine_lines(store, cut, sheet_sha256=sheet.sha256)
+    stored = [code for code in cut if evidence[code].finding is Finding.HELD]
     return Standing(tuple(stored), tuple(code for code in lines if code not in stored))
 
 

@@ -21,19 +21,23 @@ class Standing:
     Attributes:
         stored: The codes whose pictures were read back from MongoDB just now.
         unstored: The codes of which that cannot be said.
-        pairs_known: Whether the sheet was read at all; if not, nobody knows how many pairs it has.
+        pairs_known: Whether what was read on it is there; if not, nobody knows how many pairs it
+            has.
         checked: Whether MongoDB was asked; if it was away, every pair counts as not stored.
+        was_read: Whether it was read before, where its pairs are not known: it is to be read again.
     """
 
     stored: tuple[str, ...] = ()
     unstored: tuple[str, ...] = ()
     pairs_known: bool = True
     checked: bool = True
+    was_read: bool = False
 
     def told(self) -> str:
         """Return it as a clause."""
         if not self.pairs_known:
-            return "it was never read, so nobody knows which pairs are lost to MongoDB"
+            why = "it was to be read again" if self.was_read else "it was never read"
+            return f"{why}, so nobody knows which pairs are lost to MongoDB"
         asked = "" if self.checked else " (MongoDB is away, so none could be confirmed)"
         return (
             f"{len(self.stored)} pairs are stored and confirmed, "
@@ -111,6 +115,7 @@ def release_from_json(value: Mapping[str, Any]) -> ForcedRelease:
             tuple(standing["unstored"]),
             standing["pairs_known"],
             standing["checked"],
+            standing.get("was_read", False),
         ),
         confirmed=True,
     )

@@ -8,6 +8,7 @@ kept beside what was read, so that the reading that the person saw outlives ever
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from sheetflow.custody.files import sync_folder, translated_errors
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import load_entry, work_folder
 from sheetflow.reading import SheetReading
+from sheetflow.review.applying import apply
 from sheetflow.review.decisions import Review
 from sheetflow.sheets import CropFile, ProcessedSheet, Sheet
 from sheetflow.vision.crops import Crop
@@ -97,6 +99,30 @@ def load_reading(folders: Folders, sha256: str) -> SheetReading | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # read again after a review, a sheet has the second alone
     return None
+
+
+def lines_to_store(folders: Folders, sheet: Sheet) -> dict[str, str | None] | None:
+    """Return the codes that a sheet is to store, each with the digest of its picture.
+
+    The digest is None where a review has made a pair whose picture the next run is to cut.
+
+    Returns:
+        None if nothing that was read on the sheet is kept.
+    """
+    reading = load_reading(folders, sheet.sha256)
+    if reading is None:
+        return None
+    cut = {}
+    for name in (_RESULT, _REVIEWED):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            value = json.loads((work_folder(folders, sheet.sha256) / name / _READING).read_text())
+            pairs = SheetReading.from_json(value["reading"]).pairs
+            for pair, file in zip(pairs, value["crops"], strict=True):
+                cut[pair.code, pair.picture_quad] = str(file["sha256"])
+    entry = load_entry(folders, sheet.sha256)
+    review = entry.review if entry is not None else None
+    decided = apply(reading, review.decisions if review is not None else ())
+    return {pair.code: cut.get((pair.code, pair.picture_quad)) for pair in decided.pairs}
 
 
 def has_result(folders: Folders, sha256: str) -> bool:

@@ -176,7 +176,7 @@ def _free_code(code: str, answers: Answers, regions: Mapping[int, Region]) -> Re
 def _mark_of_code(region: Region) -> Mark:
     """Mark the code of a region; a pair's is found by where its code lies."""
     quad = region.symbol.quad if region.symbol is not None else region.quad
-    return Mark(region.kind, region.number, quad)
+    return Mark(region.kind, region.number, quad, region.page)
 
 
 def _named(answers: Answers) -> list[int]:

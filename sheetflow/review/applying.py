@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sheetflow.reading import Discard, Pair, SheetReading, Symbol, twice_on_sheet
+from sheetflow.reading import Discard, Pair, Picture, SheetReading, Symbol, twice_on_sheet
 from sheetflow.regions import NO_CODE, NO_PICTURE, Kind, Region, regions_of
 from sheetflow.review.decisions import Action, Decision, Mark
 from sheetflow.review.placing import Place, place_in_grid
@@ -38,6 +38,8 @@ class _Item:
         return self.region.symbol
 
     def as_pair(self, symbol: Symbol) -> _Item:
+        if symbol.page != self.region.page:  # its bars stand nowhere on this page
+            symbol = replace(symbol, quad=self.region.quad, page=self.region.page)
         region = replace(self.region, kind=Kind.PAIR, symbol=symbol, doubts=(), reason="")
         return replace(self, region=region)
 
@@ -46,11 +48,13 @@ class _Item:
         return replace(self, region=region)
 
     def as_code(self, symbol: Symbol) -> _Item:
-        region = replace(self.region, kind=Kind.CODE, quad=symbol.quad, doubts=(NO_PICTURE,))
+        kind, doubts = Kind.CODE, (NO_PICTURE,)
+        region = replace(self.region, kind=kind, symbol=symbol, quad=symbol.quad, doubts=doubts)
         return _Item(region)
 
     def as_discard(self, quad: Quad, reason: str) -> _Item:
-        return _Item(Region(self.region.number, Kind.DISCARD, quad, reason=reason))
+        number, page = self.region.number, self.region.page
+        return _Item(Region(number, Kind.DISCARD, quad, reason=reason, page=page))
 
 
 _Items = list[_Item]
@@ -108,7 +112,11 @@ def _give_code(items: _Items, decision: Decision) -> _Items | None:
     item = items[found]
     # A code that was typed in stands nowhere on the sheet that we know of, but at its picture.
     quad = item.symbol.quad if item.symbol is not None else item.region.quad
-    return _with(items, found, item.as_pair(Symbol(decision.code, decision.symbology, quad)))
+    return _with(
+        items,
+        found,
+        item.as_pair(Symbol(decision.code, decision.symbology, quad, page=item.region.page)),
+    )
 
 
 def _assign(items: _Items, decision: Decision) -> _Items | None:
@@ -169,7 +177,7 @@ def _find(items: _Items, mark: Mark | None, *, pictures: bool) -> int | None:
     ranked = []
     for index, item in enumerate(items):
         quad = _picture_of(item) if pictures else item.symbol.quad if item.symbol else None
-        if quad is not None:
+        if quad is not None and item.region.page == mark.page:
             # Of two in one place, what it was then is what it is now.
             ranked.append((_fit(quad, mark.quad), item.kind is mark.kind, -index))
     best = max(ranked, default=None)
@@ -201,10 +209,12 @@ def _reading_of(
     return SheetReading(
         size_px=reading.size_px,
         pairs=tuple(_pair(item) for item in items if item.kind is Kind.PAIR),
-        unpaired_pictures=tuple(it.region.quad for it in items if it.kind is Kind.PICTURE),
+        unpaired_pictures=tuple(
+            Picture(it.region.quad, it.region.page) for it in items if it.kind is Kind.PICTURE
+        ),
         unpaired_symbols=tuple(it.symbol for it in items if it.kind is Kind.CODE and it.symbol),
         discards=tuple(
-            Discard(item.region.quad, item.region.reason)
+            Discard(item.region.quad, item.region.reason, item.region.page)
             for item in items
             if item.kind is Kind.DISCARD
         ),
@@ -217,11 +227,21 @@ def _reading_of(
             *of_sheet,
         ),
         sheet_doubts=of_sheet,
+        page_sizes_px=reading.page_sizes_px,
     )
 
 
 def _in_reading_order(items: Sequence[_Item]) -> list[_Item]:
     """Return the pairs; those that are new stand where the grid of the others has their place."""
+    pages = sorted({item.region.page for item in items}, key=lambda page: page or 0)
+    return [
+        item
+        for page in pages
+        for item in _ordered_on_page([item for item in items if item.region.page == page])
+    ]
+
+
+def _ordered_on_page(items: Sequence[_Item]) -> list[_Item]:
     pairs = [item for item in items if item.kind is Kind.PAIR]
     ordered = [item for item in pairs if item.place is not None]
     known = [(item.region.quad, item.place) for item in ordered if item.place is not None]
@@ -256,4 +276,5 @@ def _pair(item: _Item) -> Pair:
         symbol_quad=symbol.quad,
         confidence=symbol.confidence,
         doubts=item.region.doubts,
+        page=item.region.page,
     )

@@ -5,25 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from sheetflow import symbologies
+from sheetflow.symbologies import SYMBOLOGIES
 from sheetflow.vision.barcodes import canonical_payload, has_valid_check_digit
 
-SYMBOLOGIES = (
-    "EAN-13",
-    "EAN-8",
-    "UPC-A",
-    "UPC-E",
-    "ITF",
-    "Code 128",
-    "Code 39",
-    "QR",
-    "DataMatrix",
-    "PDF417",
-    "Aztec",
-)
-"""The kinds that a code may have, as `Symbol.symbology` spells them."""
-
 _LONGEST = 4296  # what the largest QR code holds
-_ALIASES = {"itf14": "ITF", "itf": "ITF", "datamatrix": "DataMatrix", "gtin13": "EAN-13"}
 _CODE_39 = re.compile(r"[0-9A-Z\-. $/+%]+")
 
 
@@ -65,13 +51,10 @@ def named_symbology(name: str) -> str:
     Raises:
         CodeRefused: There is no such kind.
     """
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    for known in SYMBOLOGIES:
-        if re.sub(r"[^a-z0-9]", "", known.lower()) == plain:
-            return known
-    if plain in _ALIASES:
-        return _ALIASES[plain]
-    raise CodeRefused(f"there is no kind of code {name!r}: it is one of {', '.join(SYMBOLOGIES)}")
+    try:
+        return symbologies.named_symbology(name)
+    except symbologies.UnknownSymbology as error:
+        raise CodeRefused(str(error)) from error
 
 
 def _told_by_its_digits(text: str, digits: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sheetflow.regions import Kind, Region
+from sheetflow.regions import Kind, Region, on_page
 
 if TYPE_CHECKING:
     from sheetflow.vision.geometry import Quad
@@ -43,21 +43,23 @@ class Mark:
         kind: What it was when the decision was made.
         number: Its number on the overlay that the person saw.
         quad: Its corners; a pair's are its picture's. In pixels of the image as displayed.
+        page: On which page of its file it is, from 1; None where the file has one.
     """
 
     kind: Kind
     number: int
     quad: Quad
+    page: int | None = None
 
     @classmethod
     def of(cls, region: Region) -> Mark:
         """Mark a region."""
-        return cls(region.kind, region.number, region.quad)
+        return cls(region.kind, region.number, region.quad, region.page)
 
     @property
     def label(self) -> str:
         """What the person called it."""
-        return f"{self.kind} {self.number}"
+        return f"{self.kind} {self.number}{on_page(self.page)}"
 
 
 @dataclass(frozen=True)
@@ -180,4 +182,5 @@ def _mark(value: Mapping[str, Any] | None) -> Mark | None:
     if value is None:
         return None
     first, second, third, fourth = ((float(x), float(y)) for x, y in value["quad"])
-    return Mark(Kind(value["kind"]), int(value["number"]), (first, second, third, fourth))
+    quad, page = (first, second, third, fourth), value.get("page")
+    return Mark(Kind(value["kind"]), int(value["number"]), quad, page)

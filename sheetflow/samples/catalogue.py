@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sheetflow.samples.spec import SheetSpec
 
+if TYPE_CHECKING:
+    from sheetflow.samples.drawing import DrawnSheet
+
 TRUTH_NAME = "truth.json"
+BOUND_SUFFIXES = {"PDF": ".pdf", "TIFF": ".tif"}
 
 # Every kind of page that people send, each complete: a code for every picture, none twice.
 _PAGES = (
@@ -167,11 +172,7 @@ def draw_samples(
     written, truths = [], []
     for spec in sample_specs(seed=seed, count=count):
         drawn = draw_sheet(spec)
-        path = save_sheet(folder, drawn, spec)
-        items = drawn.truth["items"]
-        codes = tuple(item["code"]["text"] for item in items if item["code"])
-        pictures = sum(item["picture"] is not None for item in items)
-        sheet = SampleSheet(path, codes, pictures, spec)
+        sheet = _sample(save_sheet(folder, drawn, spec), drawn, spec)
         written.append(sheet)
         truths.append(drawn.truth)
         if on_sheet:
@@ -179,3 +180,35 @@ def draw_samples(
     if with_truth:
         save_truth(folder / TRUTH_NAME, truths, seed=seed)
     return written
+
+
+def draw_bound_samples(
+    folder: Path, file_format: str, *, seed: int = 1, count: int = 6, with_truth: bool = True
+) -> list[SampleSheet]:
+    """Write the same pages as those of one file, a "PDF" or a "TIFF".
+
+    In `truth.json` each bears its number as `page`. Otherwise as `draw_samples`; all pages are in
+    memory at once.
+    """
+    from sheetflow.samples.drawing import draw_sheet
+    from sheetflow.samples.files import check_truth, save_bound, save_truth
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if with_truth:
+        check_truth(folder / TRUTH_NAME, seed=seed, count=count)
+    specs = sample_specs(seed=seed, count=count)
+    pages = [draw_sheet(spec) for spec in specs]
+    path = folder / f"catalogue{BOUND_SUFFIXES[file_format]}"
+    save_bound(path, pages, file_format)
+    if with_truth:
+        for number, page in enumerate(pages, start=1):
+            page.truth["file"], page.truth["page"] = path.name, number
+        save_truth(folder / TRUTH_NAME, [page.truth for page in pages], seed=seed)
+    return [_sample(path, page, spec) for page, spec in zip(pages, specs, strict=True)]
+
+
+def _sample(path: Path, drawn: DrawnSheet, spec: SheetSpec) -> SampleSheet:
+    items = drawn.truth["items"]
+    codes = tuple(item["code"]["text"] for item in items if item["code"])
+    pictures = sum(item["picture"] is not None for item in items)
+    return SampleSheet(path, codes, pictures, spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from sheetflow.errors import NameTaken
 from sheetflow.samples.drawing import DrawnSheet
 from sheetflow.samples.spec import FileFormat, SheetSpec
 from sheetflow.samples.truth import SheetTruth
+
+_LONG_AGO = time.gmtime(0)
 
 
 def sheet_bytes(sheet: DrawnSheet, spec: SheetSpec) -> bytes:
@@ -32,6 +35,24 @@ def save_sheet(folder: Path, sheet: DrawnSheet, spec: SheetSpec) -> Path:
         NameTaken: Another file has that name.
     """
     return write_new(folder / spec.file_name, sheet_bytes(sheet, spec))
+
+
+def save_bound(path: Path, pages: Sequence[DrawnSheet], file_format: str) -> Path:
+    """Write drawn sheets as the pages of one file, a "PDF" or a "TIFF".
+
+    Raises:
+        NameTaken: Another file has that name.
+    """
+    first, *others = (page.image.convert("RGB") for page in pages)
+    options: dict[str, Any] = (
+        # Drawn again, the file is to have the same bytes, and so no date.
+        {"quality": 92, "resolution": 300, "creationDate": _LONG_AGO, "modDate": _LONG_AGO}
+        if file_format == "PDF"
+        else {"compression": "tiff_lzw"}
+    )
+    buffer = io.BytesIO()
+    first.save(buffer, file_format, save_all=True, append_images=others, **options)
+    return write_new(path, buffer.getvalue())
 
 
 def save_truth(path: Path, truths: Sequence[SheetTruth], *, seed: int) -> Path:

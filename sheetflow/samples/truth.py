@@ -7,7 +7,7 @@ top-left first, clockwise as the upright page shows it; a box is [x0, y0, x1, y1
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from sheetflow.vision.geometry import Point
 
@@ -63,9 +63,10 @@ class DecoyTruth(Place):
 
 
 class SheetTruth(TypedDict):
-    """Everything on one sheet."""
+    """Everything on one sheet; `page` counts from 1 where a file has several."""
 
     file: str
+    page: NotRequired[int]
     level: str
     size: list[int]
     stored_size: list[int]

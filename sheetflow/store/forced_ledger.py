@@ -9,8 +9,7 @@ from typing import Any
 from sheetflow.custody.forced import ForcedRecord
 from sheetflow.custody.journal import Entry
 from sheetflow.store.connection import Store
-from sheetflow.store.errors import translated_store_errors
-from sheetflow.store.ledger import entry_fields, write_fields
+from sheetflow.store.ledger import archived_twin, entry_fields, write_fields
 
 
 def write_forced(store: Store, record: ForcedRecord) -> None:
@@ -20,11 +19,7 @@ def write_forced(store: Store, record: ForcedRecord) -> None:
         StoreUnavailable: MongoDB is away.
     """
     entry = record.archived_entry()
-    with translated_store_errors():
-        receipt = (store.sheets.find_one({"_id": entry.sha256}, {"receipt": 1}) or {}).get(
-            "receipt"
-        )
-    if receipt is not None and receipt.get("complete"):
+    if archived_twin(store, entry.sha256) is not None:
         # The same bytes came again meanwhile and were stored: that is the better news.
         write_fields(store, entry.sha256, entry.history, {"$set": {"forced": _forced(record)}})
         return

@@ -62,6 +62,7 @@ _RECORD: dict[str, Any] = {
                 "column": _WHOLE,
                 "picture_box": _BOX,
                 "symbol_box": _BOX,
+                "page": {**_WHOLE, "minimum": 1},
             },
         },
         "run": {

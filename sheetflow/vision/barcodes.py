@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pyzbar import wrapper as zbar
 
 from sheetflow.reading import Symbol
+from sheetflow.symbologies import RETAIL_SYMBOLOGIES
 from sheetflow.vision.geometry import (
     Quad,
     box_around,
@@ -35,9 +36,6 @@ from sheetflow.vision.geometry import (
 )
 
 Luminance = NDArray[np.uint8]
-
-RETAIL_SYMBOLOGIES = ("EAN-13", "EAN-8", "UPC-A", "UPC-E", "Code 128", "Code 39", "ITF", "QR")
-"""What is looked for unless the caller says otherwise."""
 
 CERTAIN = 0.8
 """The confidence from which a read needs no person's look."""

@@ -46,16 +46,19 @@ class Crop:
     size_px: tuple[int, int]
 
 
-def cut_pictures(image: SheetImage, reading: SheetReading, *, margin: float = 0.0) -> list[Crop]:
-    """Cut out the picture of each pair, in the order of `reading.pairs`.
+def cut_pictures(
+    image: SheetImage, reading: SheetReading, *, margin: float = 0.0, page: int | None = None
+) -> list[Crop]:
+    """Cut out the picture of each pair on a page, in the order of `reading.pairs`.
 
     Args:
-        image: The sheet that was read.
+        image: The page that was read.
         reading: What was read on it.
         margin: How much of the picture's surroundings to keep on each side, as a part of its
             shorter side.
+        page: Which page it is, as the pairs name it.
     """
-    return [_crop(image, pair.picture_quad, margin) for pair in reading.pairs]
+    return [_crop(image, pair.picture_quad, margin) for pair in reading.pairs if pair.page == page]
 
 
 def _crop(image: SheetImage, quad: Quad, margin: float) -> Crop:

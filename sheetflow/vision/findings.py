@@ -7,11 +7,11 @@ the sheet's own rule is doubted, but for headers, logos and decoy codes, which e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sheetflow.reading import Discard, Pair, SheetReading, Symbol, twice_on_sheet
+from sheetflow.reading import BLANK, Discard, Pair, Picture, SheetReading, Symbol, twice_on_sheet
 from sheetflow.vision.barcodes import CERTAIN
 from sheetflow.vision.geometry import Box, Quad, move_quad, union_of
 from sheetflow.vision.page import UprightPage
@@ -34,6 +34,7 @@ class Findings:
         regions: What is printed on the page.
         items: What each cell of the grid shows, in reading order.
         is_ambiguous: Whether another grid would fit as well.
+        is_empty: Whether the page is bare paper.
     """
 
     size_px: tuple[int, int]
@@ -43,6 +44,7 @@ class Findings:
     regions: Sequence[Region]
     items: Sequence[Item]
     is_ambiguous: bool
+    is_empty: bool = False
 
     @property
     def unused(self) -> list[int]:
@@ -59,15 +61,23 @@ class Findings:
         return move_quad(Box(left, top, box.width, box.height).quad(), self.page.to_sheet)
 
 
-def reading_of(findings: Findings, *, expected_pairs: int | None = None) -> SheetReading:
+def reading_of(
+    findings: Findings,
+    *,
+    expected_pairs: int | None = None,
+    contradictions: Iterable[str] = (),
+) -> SheetReading:
     """Return the reading of a sheet, with its doubts.
 
     Args:
         findings: What was found on its page.
         expected_pairs: How many pairs it should have, if the caller knows.
+        contradictions: What else the caller knows and the sheet does not show.
     """
+    if findings.is_empty:
+        return SheetReading(size_px=findings.size_px, doubts=(BLANK,), sheet_doubts=(BLANK,))
     pairs = _pairs(findings)
-    doubts = _doubts_outside(findings)
+    doubts = [*_doubts_outside(findings), *contradictions]
     if findings.is_ambiguous:
         doubts.append("the codes could as well belong to the pictures on their other side")
     if not pairs:
@@ -78,7 +88,7 @@ def reading_of(findings: Findings, *, expected_pairs: int | None = None) -> Shee
         size_px=findings.size_px,
         pairs=tuple(pairs.values()),
         unpaired_pictures=tuple(
-            findings.on_sheet(item.picture)
+            Picture(findings.on_sheet(item.picture))
             for item in findings.items
             if item.picture is not None and item.code is None
         ),

@@ -136,7 +136,8 @@ def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box
         whole = np.isin(labels, np.unique(labels[near & plate])).astype(np.uint8)
         if code.area + whole.sum() > _FULL_SHARE * cv2.countNonZero(_box_of(whole)):
             # Its outline, if it has one, is none of the page's print either.
-            whole = cv2.dilate(_box_of(whole), np.ones((_OUTLINE_PX, _OUTLINE_PX), np.uint8))
+            kernel = np.ones((_OUTLINE_PX, _OUTLINE_PX), np.uint8)
+            whole = np.asarray(cv2.dilate(_box_of(whole), kernel), np.uint8)
         strength[top:bottom, left:right][whole > 0] = 0
 
 

@@ -35,6 +35,10 @@ JPEG_QUALITY = 92
 """Of the crops. Source: docs/decisions/0003-crop-format.md."""
 
 _ORIENTATION_TAG = 274
+_TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SUBFILE_TAG = 254
+_NO_PAGE = 1 | 4  # a smaller version of another image, or a mask
+_FRAMES_LOOKED_AT = 20_000
 
 _COLOURS: Pixels = (
     np.stack(np.meshgrid(*3 * [np.linspace(0, 255, 9)]), -1).reshape(9, 81, 3).astype(np.uint8)
@@ -98,13 +102,46 @@ class SheetImage:
         return cls(rgb=rgb, luminance=grey, name=name, format=format)
 
 
-def load_image(data: bytes, *, sheet: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> SheetImage:
+def frames_of(data: bytes, *, sheet: str, at_most: int) -> list[int]:
+    """Return which of a file's images are its pages: of a TIFF, those that are no thumbnails.
+
+    All other formats have one page; what moves in a GIF, or lies behind a phone's JPEG, is none.
+
+    Args:
+        data: The whole file.
+        sheet: The sheet's printable name, for messages.
+        at_most: How many to look for.
+
+    Raises:
+        UnreadableImage: The file is no whole TIFF, though it begins like one.
+    """
+    if not data.startswith(_TIFF_BEGINNINGS):
+        return [0]
+    pages: list[int] = []
+    with _refusing_damage(sheet), Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        for frame in range(_FRAMES_LOOKED_AT):
+            try:
+                image.seek(frame)
+            except EOFError:
+                break
+            tags = getattr(image, "tag_v2", {})
+            if not tags.get(_SUBFILE_TAG, 0) & _NO_PAGE:
+                pages.append(frame)
+            if len(pages) >= at_most:
+                break
+    return pages or [0]
+
+
+def load_image(
+    data: bytes, *, sheet: str, max_pixels: int = DEFAULT_MAX_PIXELS, frame: int = 0
+) -> SheetImage:
     """Decode a file's bytes into pixels as displayed.
 
     Args:
         data: The whole file.
         sheet: The sheet's printable name, for messages.
         max_pixels: Width times height beyond which the image is not decoded.
+        frame: Which image of a TIFF, as `frames_of` counts them.
 
     Raises:
         UnreadableImage: If the bytes are not a whole image in a listed format.
@@ -113,10 +150,12 @@ def load_image(data: bytes, *, sheet: str, max_pixels: int = DEFAULT_MAX_PIXELS)
     if not data:
         raise UnreadableImage("the file is empty", cure="Scan or copy the sheet again", sheet=sheet)
     with _refusing_damage(sheet), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if frame:
+            image.seek(frame)
         _refuse_large(image, max_pixels=max_pixels, sheet=sheet)
         _refuse_cut_jpeg(image, data, sheet=sheet)
-        orientation = _orientation_of(image)
         image.load()
+        orientation = _orientation_of(image)  # after: Pillow turns a TIFF itself while it loads
         rgb = _turned(_rgb_of(image), orientation)
         return SheetImage.from_rgb(rgb, name=sheet, format=image.format or "")
 
@@ -145,7 +184,7 @@ def _refusing_damage(sheet: str) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise UnreadableImage(
             "the file is not an image in a format that sheetflow reads",
-            cure=f"Save it as one of {', '.join(FORMATS)}, and put it in the inbox again",
+            cure=f"Save it as one of {', '.join(FORMATS)} or PDF, and put it in the inbox again",
             sheet=sheet,
         ) from error
     except _DAMAGE as error:

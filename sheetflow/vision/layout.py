@@ -15,7 +15,7 @@ from statistics import median
 
 import numpy as np
 
-from sheetflow.vision.geometry import Box
+from sheetflow.vision.geometry import Box, side_of
 from sheetflow.vision.lattice import Axis, axes_between, nearest, rows_and_columns
 
 _CLEAR_LEAD = 0.35
@@ -44,6 +44,12 @@ class Grid:
     cells: tuple[Cell, ...]
     is_ambiguous: bool = False
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns); (0, 0) without cells."""
+        rows = max((cell.row for cell in self.cells), default=-1) + 1
+        return rows, max((cell.column for cell in self.cells), default=-1) + 1
+
 
 def cells_from_frames(frames: Sequence[Box]) -> list[Cell]:
     """Number frames by row and column."""
@@ -54,13 +60,23 @@ def cells_from_frames(frames: Sequence[Box]) -> list[Cell]:
     return sorted(cells, key=lambda cell: (cell.row, cell.column))
 
 
-def cells_from_anchors(anchors: Sequence[Box], pictures: Sequence[Box], page: Box) -> Grid:
+def cells_from_anchors(
+    anchors: Sequence[Box],
+    pictures: Sequence[Box],
+    page: Box,
+    *,
+    size: tuple[int, int] | None = None,
+    side: str | None = None,
+) -> Grid:
     """Infer the grid from where the codes stand.
 
     Args:
         anchors: The boxes of codes, or of the frames around labels.
         pictures: The boxes of whatever may be a picture.
         page: The box of the page.
+        size: How many (rows, columns) there are, if the caller knows.
+        side: Where labels stand, if the caller knows. Of all likely grids only those count that
+            are as the caller knows, if there are any.
     """
     if not anchors:
         return Grid(())
@@ -76,6 +92,14 @@ def cells_from_anchors(anchors: Sequence[Box], pictures: Sequence[Box], page: Bo
         ),
         key=lambda item: -item[0],
     )
+    # What the caller knows decides among what is likely, and never makes a sheet fit.
+    least = ranked[0][0] - 1 - 0.1 * len(anchors)
+    likely = [grid for grid in ranked if grid[0] > least]
+    if size is not None:
+        likely = [grid for grid in likely if (grid[2].count, grid[1].count) == size]
+    if side is not None:
+        likely = [grid for grid in likely if _stands(side, anchors, pictures, grid[1], grid[2])]
+    ranked = likely if likely and (size or side) else ranked
     score, columns, rows = ranked[0]
     pairs = _pairs_of(anchors, pictures, columns, rows)
     rivals = [
@@ -163,6 +187,14 @@ def _pairs_of(
         for i, place in enumerate(coded)
         if place is not None and place in largest
     )
+
+
+def _stands(
+    side: str, anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis
+) -> bool:
+    """Tell whether in most cells of a grid the label stands on one side of the picture."""
+    pairs = _pairs_of(anchors, pictures, columns, rows)
+    return 2 * sum(side_of(anchors[i], pictures[j]) == side for i, j in pairs) > len(pairs)
 
 
 def _fitness(anchors: Sequence[Box], pictures: Sequence[Box], columns: Axis, rows: Axis) -> float:

@@ -33,37 +33,45 @@ _SMALLER_PX = (1600, 1300, 1000, 750, 500)
 _JPEG_QUALITY = 80
 
 
-def draw_overlay(image: SheetImage, reading: SheetReading, *, max_side_px: int = 1600) -> bytes:
+def draw_overlay(
+    image: SheetImage, reading: SheetReading, *, page: int | None = None, max_side_px: int = 1600
+) -> bytes:
     """Return a PNG of the sheet with boxes, links, numbers and codes drawn on it.
 
     Pairs are green, those with doubts orange, what stayed unpaired red, discards thin grey.
 
     Args:
-        image: The sheet that was read.
-        reading: What was read on it.
+        image: The page that was read.
+        reading: What was read on its sheet.
+        page: Which page it is; None where the sheet has one.
         max_side_px: The longer side of the PNG; a smaller sheet keeps its size.
     """
-    return encode_png(_painted(image, reading, max_side_px))
+    return encode_png(_painted(image, reading, page, max_side_px))
 
 
-def draw_small_overlay(image: SheetImage, reading: SheetReading, *, max_bytes: int) -> bytes:
+def draw_small_overlay(
+    image: SheetImage, reading: SheetReading, *, page: int | None = None, max_bytes: int
+) -> bytes:
     """Return the same as a JPEG, as large as `max_bytes` allow, at least 500 px on its side."""
     encoded = b""
     for max_side_px in _SMALLER_PX:
-        encoded = encode_jpeg(_painted(image, reading, max_side_px), quality=_JPEG_QUALITY)
+        encoded = encode_jpeg(_painted(image, reading, page, max_side_px), quality=_JPEG_QUALITY)
         if len(encoded) <= max_bytes:
             break
     return encoded
 
 
-def _painted(image: SheetImage, reading: SheetReading, max_side_px: int) -> NDArray[np.uint8]:
+def _painted(
+    image: SheetImage, reading: SheetReading, page: int | None, max_side_px: int
+) -> NDArray[np.uint8]:
     factor = min(1.0, max_side_px / max(image.size_px))
     size = tuple(max(1, round(side * factor)) for side in image.size_px)
     shrunk = cv2.resize(image.rgb, (size[0], size[1]), interpolation=cv2.INTER_AREA)
     # A paler sheet lets the lines stand out, whatever its pictures show.
     canvas = cv2.addWeighted(shrunk, 0.75, np.full_like(shrunk, 255), 0.25, 0)
     painter = _Painter(np.asarray(canvas, np.uint8), factor, usual_side(reading) * factor)
-    regions, numbered = regions_of(reading), set(shown_regions(reading))
+    regions = [region for region in regions_of(reading) if region.page == page]
+    numbered = set(shown_regions(reading))
     for region in sorted(regions, key=lambda region: region.kind is not Kind.DISCARD):
         match region.kind:
             case Kind.DISCARD:

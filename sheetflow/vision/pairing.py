@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import median
 
-from sheetflow.vision.geometry import Box, Point, union_of
+from sheetflow.vision.geometry import Box, Point, gaps_between, union_of
 from sheetflow.vision.layout import Cell
 from sheetflow.vision.segmentation import TEXT_HEIGHT_PX, Kind, Region
 
 _OUT_OF_PLACE_PX = 30.0
+_IN_LINE_PX = 8.0
 _TOUCH_PX = 6.0
 _LABEL_REACH_PX = 60.0
 _LABEL_GAP_PX = 8.0
@@ -59,12 +60,14 @@ class Layout:
         offset: From a code's centre to its picture's, the median of the sheet, in page pixels.
         place: Where a cell's code stands, as a box measured from the cell's top left, likewise.
         votes: How many pairs the rule was seen on.
+        seen: The side that most pairs show; another than `side` where the caller knows better.
     """
 
     side: str
     offset: Point
     place: Box
     votes: int
+    seen: str
 
     def displacement(self, code: Box, cell: Box) -> float:
         """Return how far a code stands from its place, whichever way codes are aligned."""
@@ -141,8 +144,9 @@ def _voted_layout(
     ]
     if not votes:
         return None
-    gaps = [_gaps(codes[code], picture) for code, picture in votes]
-    side = side or _side(gaps)
+    gaps = [gaps_between(codes[code], picture) for code, picture in votes]
+    seen = _side(gaps)
+    side = side or seen
     agreeing = [
         vote for vote, its in zip(votes, gaps, strict=True) if its[side] > -_TOUCH_PX
     ] or votes
@@ -159,17 +163,7 @@ def _voted_layout(
         median(code.width for code, _ in own),
         median(code.height for code, _ in own),
     )
-    return Layout(side, (dx, dy), place, len(agreeing))
-
-
-def _gaps(code: Box, picture: Box) -> dict[str, float]:
-    """Return the gap between code and picture, by the side of the picture that the code is on."""
-    return {
-        "below": code.top - picture.bottom,
-        "above": picture.top - code.bottom,
-        "right": code.left - picture.right,
-        "left": picture.left - code.right,
-    }
+    return Layout(side, (dx, dy), place, len(agreeing), seen)
 
 
 def _side(gaps: Sequence[Mapping[str, float]]) -> str:
@@ -285,9 +279,31 @@ def _doubts(
     doubts = []
     if codes[code].share_inside(picture) > 0.15:
         doubts.append("the picture could not be told from its label")
-    if layout is not None and layout.displacement(codes[code], cell.box) > _OUT_OF_PLACE_PX:
+    if (
+        layout is not None
+        and layout.displacement(codes[code], cell.box) > _OUT_OF_PLACE_PX
+        and not _is_in_line(codes[code], codes)
+    ):
         doubts.append("the code stands elsewhere than those of other pictures")
     return tuple(doubts)
+
+
+def _is_in_line(code: Box, codes: Sequence[Box]) -> bool:
+    """Tell whether a code lines up with another one in its row and with another in its column."""
+    others = [other for other in codes if other is not code]
+    return any(_apart(code, other, "x") < _IN_LINE_PX for other in others) and any(
+        _apart(code, other, "y") < _IN_LINE_PX for other in others
+    )
+
+
+def _apart(first: Box, second: Box, axis: str) -> float:
+    """Return how far starts, middles or ends along an axis lie apart, whichever are nearest."""
+    if axis == "x":
+        ends = ((first.left, second.left), (first.right, second.right))
+    else:
+        ends = ((first.top, second.top), (first.bottom, second.bottom))
+    (a, b), (c, d) = ends
+    return min(abs(a - b), abs(c - d), abs(a + c - b - d) / 2)
 
 
 def _label_code(

@@ -7,20 +7,17 @@ and say what a person should check.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sheetflow.reading import SheetReading, Symbol
-from sheetflow.vision.barcodes import (
-    MATRIX_SYMBOLOGIES,
-    RETAIL_SYMBOLOGIES,
-    decode_label,
-    decode_symbols,
-)
+from sheetflow.symbologies import RETAIL_SYMBOLOGIES
+from sheetflow.vision.barcodes import MATRIX_SYMBOLOGIES, decode_label, decode_symbols
 from sheetflow.vision.bars import are_bars, whole_bars
 from sheetflow.vision.findings import Findings, reading_of
 from sheetflow.vision.frames import find_frames, frames_of_items
@@ -40,8 +37,11 @@ from sheetflow.vision.images import SheetImage
 from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
 from sheetflow.vision.lines import Lines, find_lines, segments_across
 from sheetflow.vision.page import UprightPage, straightened, upright_page
-from sheetflow.vision.pairing import Item, pair_pictures
+from sheetflow.vision.pairing import Item, Layout, pair_pictures
 from sheetflow.vision.segmentation import Kind, Region, classify
+
+if TYPE_CHECKING:
+    from sheetflow.settings import Settings
 
 # Sheets are read in parallel threads, one core each; OpenCV's own pool would only contend.
 cv2.setNumThreads(1)
@@ -49,6 +49,8 @@ cv2.setNumThreads(1)
 _LABEL_MARGIN_PX = 16
 _LONG_LINE_PX = 90
 _SMALLEST_SHEET_PX = 32
+_PAPER = 180  # grey level; what is darker may be a picture that was not decoded
+_SIDES = {"below": "below", "above": "above", "left": "left of", "right": "right of"}
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,27 @@ class RecognitionSettings:
 
     Attributes:
         symbologies: The kinds of code to look for.
+        grid: How many (rows, columns) each upright sheet has. Of several grids that a sheet could
+            have, this one is taken; another one is a doubt.
         label_side: Where labels stand, seen from the picture: "below", "above", "left", "right".
+            Nothing on another side is paired, and sheets that look otherwise are doubted.
         expected_pairs: How many pairs each sheet has; another number is a doubt.
     """
 
     symbologies: tuple[str, ...] = RETAIL_SYMBOLOGIES
+    grid: tuple[int, int] | None = None
     label_side: str | None = None
     expected_pairs: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> RecognitionSettings:
+        """Return what the settings say about the sheets."""
+        return cls(
+            symbologies=settings.symbologies_wanted,
+            grid=settings.grid_size,
+            label_side=None if settings.label_side == "any" else str(settings.label_side),
+            expected_pairs=settings.expected_pairs or None,
+        )
 
 
 def read_sheet(
@@ -86,14 +102,15 @@ def read_sheet(
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
         frames, printed, regions = _printed(page, lines, codes)
-    grid = _grid(page, frames, codes, regions)
-    items = pair_pictures(grid.cells, codes, regions, side=settings.label_side)[0]
+    grid = _grid(page, frames, codes, regions, settings)
+    items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, symbologies)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
         regions = _without_label_texts(classify(page.rgb, printed, frames, codes), frames)
-        items = pair_pictures(grid.cells, codes, regions, side=settings.label_side)[0]
+        items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
+    is_empty = not regions and not symbols and float(image.luminance.mean()) > _PAPER
     findings = Findings(
         size_px=image.size_px,
         page=page,
@@ -102,8 +119,13 @@ def read_sheet(
         regions=regions,
         items=items,
         is_ambiguous=grid.is_ambiguous,
+        is_empty=is_empty,
     )
-    return reading_of(findings, expected_pairs=settings.expected_pairs)
+    return reading_of(
+        findings,
+        expected_pairs=settings.expected_pairs,
+        contradictions=_contradictions(settings, grid, layout),
+    )
 
 
 def _printed(
@@ -180,13 +202,35 @@ def _on_page(symbols: Sequence[Symbol], page: UprightPage) -> list[Box]:
 
 
 def _grid(
-    page: UprightPage, frames: Sequence[Box], codes: Sequence[Box], regions: Sequence[Region]
+    page: UprightPage,
+    frames: Sequence[Box],
+    codes: Sequence[Box],
+    regions: Sequence[Region],
+    settings: RecognitionSettings,
 ) -> Grid:
     height, width = page.inside.shape
     if frames and not _are_around_labels(frames, regions):
         return Grid(tuple(cells_from_frames(frames)))
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
-    return cells_from_anchors(frames or codes, pictures, Box(0, 0, width, height))
+    return cells_from_anchors(
+        frames or codes,
+        pictures,
+        Box(0, 0, width, height),
+        size=settings.grid,
+        side=settings.label_side,
+    )
+
+
+def _contradictions(
+    settings: RecognitionSettings, grid: Grid, layout: Layout | None
+) -> Iterator[str]:
+    """Yield what the caller knows about the sheets and this one does not show."""
+    if settings.grid is not None and grid.cells and grid.size != settings.grid:
+        seen, known = (f"{rows} x {columns}" for rows, columns in (grid.size, settings.grid))
+        yield f"the grid has {seen} rows and columns, {known} are expected"
+    if settings.label_side is not None and layout is not None and layout.seen != layout.side:
+        seen, known = _SIDES[layout.seen], _SIDES[layout.side]
+        yield f"labels seem to stand {seen} their pictures, not {known} them"
 
 
 def _read_bars(

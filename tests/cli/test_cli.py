@@ -168,11 +168,34 @@ def test_read_prints_a_line_a_file_in_the_documented_shape(
     assert [pair["code"] for pair in first["pairs"]] == [
         item["code"]["text"] for item in truth["items"]
     ]
+    assert first["needs_review"] is False
+    told = sheetflow("read", "--json", "--grid", "3x2", "--expected-pairs", "6", "a.png")
+    assert json.loads(told.stdout)["needs_review"] is True
+    assert sheetflow("read", "--symbologies", "EAN-14", "a.png").returncode == 2
     assert [(pair["row"], pair["column"]) for pair in first["pairs"]] == [
         (item["row"], item["col"]) for item in truth["items"]
     ]
     assert second["file"] == "b.png"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_read_prints_a_line_a_page(sheetflow: Command, tmp_path: Path) -> None:
+    drawn = sheetflow("samples", "drawn", "--bound", "pdf", "--count", "2", "--json")
+    (path,) = json.loads(drawn.stdout)["files"]
+    truth = json.loads((tmp_path / "drawn" / "truth.json").read_text())["sheets"]
+    done = sheetflow("read", "--json", "--overlay", "seen", path)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["page"], line["size_px"]) for line in lines] == [
+        (page["page"], page["size"]) for page in truth
+    ]
+    assert [[pair["code"] for pair in line["pairs"]] for line in lines] == [
+        [item["code"]["text"] for item in page["items"]] for page in truth
+    ]
+    assert sorted(drawn.name for drawn in (tmp_path / "seen").iterdir()) == [
+        "catalogue.overlay-1.png",
+        "catalogue.overlay-2.png",
+    ]
 
 
 def test_read_draws_overlays(sheetflow: Command, tmp_path: Path, drawn) -> None:

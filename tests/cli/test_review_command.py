@@ -14,7 +14,7 @@ from sheetflow.custody.journal import load_entry
 from sheetflow.custody.results import save_result
 from sheetflow.custody.staging import stage_sheet
 from sheetflow.processing import note_processed
-from sheetflow.reading import Pair, SheetReading
+from sheetflow.reading import Pair, Picture, SheetReading
 from sheetflow.regions import NO_CODE
 from sheetflow.review.decisions import Action, Verdict
 from sheetflow.sheets import Sheet, State
@@ -37,7 +37,9 @@ def held(folders: Folders, drop) -> Callable[..., Sheet]:
         sheet = stage_sheet(folders, Sheet(name, digest_bytes(data), drop(name, data)))
         left, right, bars = (Box(x, y, 60, 60).quad() for x, y in ((20, 20), (120, 20), (20, 50)))
         pair = Pair(CODE, "EAN-13", 0, 0, left, bars, 0.5, ("the code was read with doubt",))
-        reading = SheetReading((200, 120), (pair,), (right,), doubts=(*pair.doubts, NO_CODE))
+        reading = SheetReading(
+            (200, 120), (pair,), (Picture(right),), doubts=(*pair.doubts, NO_CODE)
+        )
         crops = cut_pictures(SheetImage.from_rgb(rgb), reading)
         note_processed(folders, save_result(folders, sheet, reading, crops))
         return sheet

@@ -167,6 +167,12 @@ class Shop:
             names.append(name)
         return names
 
+    def drop_for_a_new_run(self, count: int) -> list[str]:
+        """Put sheets into the inbox once no earlier run is at work that could take them."""
+        at_work = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+        wait_for(lambda: not self.api.runs("ingest-sheets", *at_work), "the earlier runs' end")
+        return self.drop(count)
+
     def archived(self, names: list[str]) -> bool:
         return all((self.folders.archive / name).exists() for name in names)
 

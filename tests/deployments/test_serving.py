@@ -61,6 +61,7 @@ def test_a_run_is_started_from_the_values_of_a_form(shop: Shop, tmp_path: Path, 
         ("audit", {"sample_percent": 0}),
         ("audit", {"sample_percent": 250}),
         ("ingest-sheets", {"on_doubt": "shrug"}),
+        ("ingest-sheets", {"sheets": {"grid": "12"}}),
         ("force-archive", {"reason": "x"}),
         ("ingest-sheet", {}),
     ],
@@ -88,7 +89,7 @@ def test_the_status_page_tells_where_sheets_stand(shop: Shop):
 
 
 def test_a_second_ingest_beside_one_at_work_is_refused(shop: Shop):
-    shop.drop(6)
+    shop.drop_for_a_new_run(6)
     first = wait_for(lambda: shop.api.runs("ingest-sheets", StateType.RUNNING), "a run")[0]
     asked = shop.api.ask("ingest-sheets")
     second = wait_for(lambda: shop.api.ended(asked.id), "the refusal")
@@ -98,7 +99,7 @@ def test_a_second_ingest_beside_one_at_work_is_refused(shop: Shop):
 
 
 def test_a_cancelled_run_stops_and_its_sheets_are_taken_up_by_the_next(shop: Shop):
-    names = shop.drop(8)
+    names = shop.drop_for_a_new_run(8)
     run = wait_for(lambda: shop.api.runs("ingest-sheets", StateType.RUNNING), "a run")[0]
     wait_for(lambda: list(shop.folders.staging.iterdir()), "a staged sheet")
     shop.api.set_state(run.id, Cancelling())
@@ -111,7 +112,7 @@ def test_a_cancelled_run_stops_and_its_sheets_are_taken_up_by_the_next(shop: Sho
 
 
 def test_a_killed_run_is_red_at_once_and_its_sheets_are_taken_up_by_the_next(shop: Shop):
-    names = shop.drop(6)
+    names = shop.drop_for_a_new_run(6)
     run = wait_for(lambda: shop.api.runs("ingest-sheets", StateType.RUNNING), "a run")[0]
     wait_for(lambda: list(shop.folders.staging.iterdir()), "a staged sheet")
     os.kill(wait_for(lambda: engine_of(run.id), "its process"), signal.SIGKILL)

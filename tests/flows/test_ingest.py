@@ -13,6 +13,7 @@ from prefect.client.orchestration import get_client
 import flows.ingest
 import tasks.process
 import tasks.upload
+from flows.forms import KnownSheets
 from flows.ingest import ingest_sheet, ingest_sheets
 from sheetflow.custody.files import digest_bytes
 from sheetflow.errors import StoreUnavailable
@@ -231,6 +232,15 @@ def test_certain_pairs_are_stored_where_that_was_chosen(run, folders, database, 
             np.abs(np.array([left, top, left + width, top + height]) - [x0, y0, x1, y1]).max() < 12
         )
     assert database.sheets.find_one()["state"] == "needs_review"
+
+
+def test_what_is_known_of_the_sheets_is_held_against_them(run, folders, drawn) -> None:
+    (folders.inbox / "a.png").write_bytes(drawn(1)[0])
+    went = run(ingest_sheets, sheets={"grid": "3x3"})
+    assert went.states == {"a.png": "needs_review"}
+    assert "3 x 3 are expected" in went.outcomes["a.png"].error
+    with pytest.raises(ValueError, match="there is no kind of code 'EAN-14'"):
+        KnownSheets(symbologies="EAN-14")
 
 
 def test_one_file_is_taken_alone(run, folders, database, several, inbox_with) -> None:

@@ -193,6 +193,22 @@ def test_the_same_bytes_again_are_processed_and_not_taken_for_a_duplicate(
     assert archived_twin(store, SHA) is None
 
 
+@pytest.mark.parametrize("doubts", [(), ("picture 3: no code",)])
+def test_the_ledger_says_archived_also_of_a_sheet_whose_pairs_are_all_stored(
+    folders, staged, store, database, doubts
+) -> None:
+    entry = replace(load_entry(folders, SHA), doubts=doubts)
+    state = State.NEEDS_REVIEW if doubts else State.PROCESSED
+    save_entry(folders, replace(entry, state=state))
+    processed = load_result(folders, staged)
+    store_pairs(folders, store, processed, processed.reading.pairs)
+    forced(folders, store)
+    document = database.sheets.find_one({"_id": SHA})
+    assert (document["state"], document["archived_name"]) == ("archived", "mugs.png")
+    # The same bytes again are a duplicate only where nothing was left to decide.
+    assert (archived_twin(store, SHA) is None) == bool(doubts)
+
+
 @pytest.mark.parametrize(
     "door", ["release_sheet", "put_products_away", "save_forced", "write_forced"]
 )

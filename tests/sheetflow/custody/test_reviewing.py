@@ -19,6 +19,7 @@ from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.forced_steps import settle_forced
+from sheetflow.custody.forcing import standing_of
 from sheetflow.custody.journal import load_entry, save_entry
 from sheetflow.custody.lookup import Found
 from sheetflow.custody.quarantine import quarantine_sheet
@@ -35,8 +36,9 @@ from sheetflow.custody.reviewing import (
 from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.custody.waiting import waiting_reviews
 from sheetflow.errors import SheetBusy, UsageError
-from sheetflow.processing import ProcessingLimits, note_processed, process_sheet
-from sheetflow.reading import Pair, SheetReading
+from sheetflow.pages import ProcessingLimits
+from sheetflow.processing import note_processed, process_sheet
+from sheetflow.reading import Pair, Picture, SheetReading
 from sheetflow.regions import NO_CODE
 from sheetflow.review.answers import AnswerRefused, Answers
 from sheetflow.review.decisions import Verdict
@@ -91,7 +93,7 @@ def held(folders: Folders, store) -> Callable[[str], Sheet]:
         reading = SheetReading(
             (200, 120),
             (Pair(code, "Code 128", 0, 0, LEFT, BARS, 1.0),),
-            unpaired_pictures=(RIGHT,),
+            unpaired_pictures=(Picture(RIGHT),),
             doubts=(NO_CODE,),
         )
         crops = cut_pictures(SheetImage.from_rgb(rgb), reading)
@@ -178,6 +180,21 @@ def test_a_pair_that_was_stored_and_then_corrected_is_told(folders, store, held,
     )
 
 
+def test_force_archive_tells_of_a_reviewed_sheet_what_the_next_run_would_have_stored(
+    folders, store, held
+) -> None:
+    sheet = held("a.png")
+    processed = load_result(folders, sheet)
+    (pair,) = processed.reading.certain_pairs
+    store_pairs(folders, store, processed, [pair])
+    settle_sheet(folders, found(folders, sheet), TYPED)
+    standing = standing_of(folders, sheet, store)
+    assert (standing.stored, standing.unstored) == ((pair.code,), ("73513537",))
+    assert standing_of(folders, sheet, None).unstored == (pair.code, "73513537")
+    reread_sheet(folders, found(folders, sheet))
+    assert "to be read again" in standing_of(folders, sheet, store).told()
+
+
 def test_a_refused_answer_leaves_the_sheet_as_it_was(folders, held) -> None:
     sheet = held("a.png")
     before = load_entry(folders, sheet.sha256)
@@ -259,7 +276,9 @@ def test_certain_pairs_that_were_stored_before_are_numbered_anew(
     processed = load_result(folders, sheet)
     (pair,) = processed.reading.certain_pairs
     store_pairs(folders, store, processed, [pair])
-    moved = replace(processed.reading, pairs=(replace(pair, column=1),), unpaired_pictures=(LEFT,))
+    moved = replace(
+        processed.reading, pairs=(replace(pair, column=1),), unpaired_pictures=(Picture(LEFT),)
+    )
     moved = replace(moved, pairs=(replace(moved.pairs[0], picture_quad=RIGHT),))
     crops = cut_pictures(SheetImage.from_rgb(pixels("a.png")), moved)
     save_result(folders, sheet, moved, crops)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sheetflow.reading import Discard, Pair, SheetReading, Symbol, twice_on_sheet
+from sheetflow.reading import Discard, Pair, Picture, SheetReading, Symbol, twice_on_sheet
 from sheetflow.regions import NO_CODE, NO_PICTURE
 from sheetflow.vision.geometry import Box, Quad
 
@@ -43,7 +43,7 @@ def grid(
     for index in range(rows * columns):
         row, column = divmod(index, columns)
         if index in without_code:
-            pictures.append(picture(row, column))
+            pictures.append(Picture(picture(row, column)))
             doubts.append(NO_CODE)
         elif index in without_picture:
             symbols.append(Symbol(code(index), "EAN-13", bars(row, column)))

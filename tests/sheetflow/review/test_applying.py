@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sheetflow.reading import SheetReading
+from sheetflow.reading import SheetReading, joined
 from sheetflow.regions import Kind, regions_of
 from sheetflow.review.applying import apply
 from sheetflow.review.decisions import Action, Decision, Mark, Review, Verdict
@@ -52,6 +52,45 @@ def test_a_typed_code_makes_a_pair_at_its_place_in_the_grid() -> None:
     new = reviewed.pairs[6]
     assert (new.row, new.column, new.picture_quad) == (1, 2, picture(1, 2))
     assert reviewed.doubts == reviewed.unpaired_pictures == ()
+
+
+def two_pages() -> SheetReading:
+    """Two pages alike but for their codes, and each lacks one, at the same place."""
+    pages = [grid(without_code=(6,)), grid(without_code=(6,))]
+    renamed = [
+        replace(pair, code=code(int(pair.row * 4 + 40 + pair.column))) for pair in pages[1].pairs
+    ]
+    return joined([pages[0], replace(pages[1], pairs=tuple(renamed))])
+
+
+def test_a_decision_about_one_page_leaves_the_same_place_on_another_alone() -> None:
+    reading = two_pages()
+    lonely = next(it for it in regions_of(reading) if it.kind is Kind.PICTURE and it.page == 2)
+    typed = Decision(Action.CODE, Mark.of(lonely), code=code(77), symbology="EAN-13")
+    reviewed = apply(reading, [typed])
+    (new,) = [pair for pair in reviewed.pairs if pair.code == code(77)]
+    assert (new.page, new.picture_quad) == (2, lonely.quad)
+    assert (new.row, new.column) == divmod(6, 4)
+    assert [pair.page for pair in reviewed.pairs] == [1] * 11 + [2] * 12
+    assert [picture.page for picture in reviewed.unpaired_pictures] == [1]
+    assert reviewed.doubts == (
+        f"{regions_of(reading)[22].label}: the picture has no readable code",
+    )
+    assert reviewed.page_sizes_px == reading.page_sizes_px
+    kept = Review("1", "now", "Ada", Verdict.SETTLED, (typed,))
+    assert Review.from_json(kept.to_json()).decisions == (typed,)
+
+
+def test_a_code_of_another_page_stands_where_its_picture_does() -> None:
+    reading = two_pages()
+    lonely = next(it for it in regions_of(reading) if it.kind is Kind.PICTURE and it.page == 2)
+    owner = regions_of(reading)[0]
+    partner = Mark(owner.kind, owner.number, owner.symbol.quad, owner.page)
+    given = Decision(Action.ASSIGN, Mark.of(lonely), partner, owner.symbol.payload, "EAN-13")
+    reviewed = apply(reading, [given])
+    (pair,) = [pair for pair in reviewed.pairs if pair.code == owner.symbol.payload]
+    assert (pair.page, pair.symbol_quad) == (2, lonely.quad)
+    assert {picture.page for picture in reviewed.unpaired_pictures} == {1}
 
 
 def test_a_corrected_code_keeps_its_picture_and_its_place() -> None:
@@ -188,7 +227,10 @@ def decisions_about(draw: st.DrawFn, reading: SheetReading) -> list[Decision]:
 def shown(reading: SheetReading) -> Counter[Quad]:
     """Every picture and discard on a sheet, wherever it stands in the reading, by its quad."""
     quads = [pair.picture_quad for pair in reading.pairs]
-    quads += [*reading.unpaired_pictures, *(discard.quad for discard in reading.discards)]
+    quads += [
+        *(it.quad for it in reading.unpaired_pictures),
+        *(discard.quad for discard in reading.discards),
+    ]
     return Counter(quads)
 
 
@@ -233,7 +275,10 @@ def reread(reading: SheetReading, dice: Random) -> SheetReading:
             )
             for pair in reading.pairs
         ),
-        unpaired_pictures=tuple(jittered(quad, dice) for quad in reading.unpaired_pictures),
+        unpaired_pictures=tuple(
+            replace(picture, quad=jittered(picture.quad, dice))
+            for picture in reading.unpaired_pictures
+        ),
         unpaired_symbols=tuple(
             replace(symbol, quad=jittered(symbol.quad, dice)) for symbol in reading.unpaired_symbols
         ),
@@ -243,17 +288,15 @@ def reread(reading: SheetReading, dice: Random) -> SheetReading:
     )
 
 
-def told(reading: SheetReading) -> list[tuple[str, int, int]]:
-    return [(pair.code, pair.row, pair.column) for pair in reading.pairs]
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.data(), st.integers(0, 2**32))
 def test_decisions_survive_a_new_reading_with_other_corners(data: st.DataObject, seed: int) -> None:
     reading = data.draw(readings())
     decisions = data.draw(decisions_about(reading))
     first, second = apply(reading, decisions), apply(reread(reading, Random(seed)), decisions)
-    assert told(first) == told(second)
     assert first.doubts == second.doubts
-    for one, other in zip(first.pairs, second.pairs, strict=True):
+    # Row and column of a picture that is new between two rows are a guess; what it shows is not.
+    ones, others = (sorted(it.pairs, key=lambda pair: pair.code) for it in (first, second))
+    for one, other in zip(ones, others, strict=True):
+        assert one.code == other.code
         assert box_around(one.picture_quad).contains(box_around(other.picture_quad).centre)

@@ -7,9 +7,15 @@ import pytest
 from PIL import Image
 
 from sheetflow.errors import NameTaken
-from sheetflow.samples.catalogue import TRUTH_NAME, draw_samples, sample_specs
+from sheetflow.samples.catalogue import (
+    TRUTH_NAME,
+    draw_bound_samples,
+    draw_samples,
+    sample_specs,
+)
 from sheetflow.samples.drawing import draw_sheet
 from sheetflow.samples.files import save_sheet
+from sheetflow.vision.pages import SheetFile
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +124,12 @@ def test_importing_the_catalogue_loads_no_drawing_library():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_pages_can_be_bound_into_one_file(tmp_path):
+    drawn = draw_bound_samples(tmp_path, "TIFF", count=2)
+    (path,) = {sheet.path for sheet in drawn}
+    file = SheetFile(path.read_bytes(), sheet=path.name)
+    sheets = json.loads((tmp_path / TRUTH_NAME).read_text())["sheets"]
+    assert [(sheet["file"], sheet["page"]) for sheet in sheets] == [(path.name, 1), (path.name, 2)]
+    assert [list(file.page(n).size_px) for n in (1, 2)] == [sheet["size"] for sheet in sheets]

@@ -44,8 +44,9 @@ def test_each_listed_format_opens(file_format: str) -> None:
     assert image.rgb.dtype == image.luminance.dtype == np.uint8
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_exif_orientation_is_undone(orientation: int) -> None:
+def test_every_exif_orientation_is_undone(orientation: int, file_format: str) -> None:
     stored = corners()
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,7 +61,8 @@ def test_every_exif_orientation_is_undone(orientation: int) -> None:
         stored = stored.transpose(undo[orientation])
     exif = Image.Exif()
     exif[274] = orientation
-    image = load(encoded(stored, exif=exif))
+    lossless = {"lossless": True} if file_format == "WEBP" else {}
+    image = load(encoded(stored, file_format, exif=exif, **lossless))
     np.testing.assert_array_equal(image.rgb, np.asarray(corners()))
 
 

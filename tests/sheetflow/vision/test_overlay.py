@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sheetflow.reading import Discard, Pair, SheetReading, Symbol
+from sheetflow.reading import Discard, Pair, Picture, SheetReading, Symbol
 from sheetflow.vision.geometry import Box
 from sheetflow.vision.images import SheetImage
 from sheetflow.vision.overlay import draw_overlay
@@ -36,7 +36,7 @@ def test_each_outcome_has_its_colour() -> None:
     readings = {
         GREEN: SheetReading((600, 400), pairs=(pair(),)),
         ORANGE: SheetReading((600, 400), pairs=(pair("read with doubt"),)),
-        RED: SheetReading((600, 400), unpaired_pictures=(stray,)),
+        RED: SheetReading((600, 400), unpaired_pictures=(Picture(stray),)),
         GREY: SheetReading((600, 400), discards=(Discard(stray, "a logo"),)),
     }
     for colour, reading in readings.items():

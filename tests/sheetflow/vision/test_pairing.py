@@ -171,3 +171,33 @@ def test_a_picture_that_runs_over_its_code_is_doubted() -> None:
 
 def test_without_codes_there_is_no_grid() -> None:
     assert cells_from_anchors([], [Box(0, 0, 10, 10)], PAGE).cells == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "shown_with_codes"),
+    [
+        ({"side": "below"}, {(0, 0), (1, 1)}),
+        ({"side": "above"}, {(0, 1), (1, 2)}),
+    ],
+)
+def test_a_known_side_settles_what_the_sheet_leaves_open(known, shown_with_codes) -> None:
+    # Codes halfway between pictures, one picture more than codes.
+    pictures = [Box(100 + 300 * x, 100 + 200 * y, 140, 100) for x in (0, 1) for y in (0, 1, 2)]
+    codes = [Box(110 + 300 * x, 230 + 200 * y, 120, 40) for x in (0, 1) for y in (0, 1)]
+    page = Box(0, 0, 640, 740)
+    assert cells_from_anchors(codes, pictures, page).is_ambiguous
+    grid = cells_from_anchors(codes, pictures, page, **known)
+    assert not grid.is_ambiguous
+    for code, shown in shown_with_codes:
+        assert any(
+            cell.box.contains(codes[code].centre) and cell.box.contains(pictures[shown].centre)
+            for cell in grid.cells
+        )
+
+
+def test_a_known_size_is_preferred_to_what_seems_likelier() -> None:
+    sheet = Sheet(3, 2, "below")
+    header = [*sheet.codes, Box(300, 20, 90, 40)]
+    for size in [(3, 2), (4, 2)]:
+        grid = cells_from_anchors(header, sheet.pictures, PAGE, size=size)
+        assert grid.size == size

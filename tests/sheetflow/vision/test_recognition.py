@@ -171,10 +171,32 @@ def test_a_sheet_that_shows_nothing_has_no_pair_and_says_so(shape: tuple[int, in
     assert reading.needs_review
 
 
+def test_bare_paper_is_told_from_a_dark_page_that_shows_nothing() -> None:
+    for level, told in ((250, "the sheet shows nothing"), (0, "no pair was found on the sheet")):
+        reading = read_sheet(SheetImage.from_rgb(np.full((900, 700, 3), level, np.uint8)))
+        assert reading.sheet_doubts == (told,)
+
+
 def test_another_number_of_pairs_than_expected_is_a_doubt() -> None:
     image = SheetImage.from_rgb(Drawn().image())
     assert not read_sheet(image, RecognitionSettings(expected_pairs=12)).needs_review
     assert read_sheet(image, RecognitionSettings(expected_pairs=13)).needs_review
+
+
+@pytest.mark.parametrize("framed", [False, True])
+def test_what_a_caller_knows_is_held_against_the_sheet(framed: bool) -> None:
+    image = SheetImage.from_rgb(Drawn(framed=framed).image())
+    known = RecognitionSettings(grid=(4, 3), label_side="below", expected_pairs=12)
+    assert not read_sheet(image, known).needs_review
+    other_grid = read_sheet(image, replace(known, grid=(6, 2)))
+    assert other_grid.sheet_doubts == ("the grid has 4 x 3 rows and columns, 6 x 2 are expected",)
+    assert len(other_grid.pairs) == 12
+    other_side = read_sheet(image, replace(known, label_side="above", expected_pairs=None))
+    assert not other_side.certain_pairs
+    assert any(
+        "labels seem to stand below their pictures, not above them" in doubt
+        for doubt in other_side.sheet_doubts
+    )
 
 
 def test_only_the_wanted_symbologies_are_read() -> None:
