@@ -100,6 +100,7 @@ def read_sheet(
     found = _read_bars(image, page, regions, symbologies)
     if found:
         symbols = [*symbols, *found]
+        page, lines = _straight_page(image, symbols)
         codes = _on_page(symbols, page)
         frames, printed, regions = _printed(page, lines, codes)
     grid = _grid(page, frames, codes, regions, settings)
