@@ -107,10 +107,10 @@ def cells_from_anchors(
         for rival_score, *grid in ranked[1:]
         if rival_score > score - _CLEAR_LEAD
     ]
-    rows = _without_strays(rows, anchors, pictures)
-    columns = _without_strays(
-        columns, *(list(map(_turned, boxes)) for boxes in (anchors, pictures))
-    )
+    if size is None:
+        rows = _without_strays(rows, anchors, pictures)
+        turned = (list(map(_turned, boxes)) for boxes in (anchors, pictures))
+        columns = _without_strays(columns, *turned)
     cells = tuple(
         Cell(row, column, Box(left, top, right - left, bottom - top).intersection(page))
         for row, (top, bottom) in enumerate(pairwise(rows.borders))
