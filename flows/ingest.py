@@ -32,6 +32,7 @@ from sheetflow.custody.inbox import Inbox, Waiting, look_into_inbox, waiting_nam
 from sheetflow.custody.names import shown_name
 from sheetflow.custody.reconciling import reconcile
 from sheetflow.custody.staging import bring_in, staged_files
+from sheetflow.custody.unheard import tell_unheard
 from sheetflow.errors import Failure
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.presence import others_present
@@ -129,11 +130,14 @@ def _prepared(settings: Settings) -> Iterator[Bench]:
         memory_bytes=settings.reader_memory_bytes,
     )
     with StoreDoor(settings) as door, workers:
-        if waiting_names(settings.folders) or staged_files(settings.folders):
+        is_work = bool(waiting_names(settings.folders) or staged_files(settings.folders))
+        if is_work:
             # MongoDB is looked for, or started, while the first sheets are staged and processed.
             door.open_in_background()
         yield Bench(settings, door, workers, flow_run.get_id())
         tell_untold(settings.folders, door.open)
+        if is_work:
+            tell_unheard(settings.folders, door.open)
     tend_reviews(settings)
 
 

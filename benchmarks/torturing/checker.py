@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+REVIEWER = "Ada"
 PLACES = ("inbox", "staging", "archive", "quarantine")
 
 
@@ -26,12 +27,14 @@ class Dropped:
         codes: The codes that are to be stored before it may be archived.
         kind: `good`, `doubtful`, `junk`; `forced`, by an order that is given now or was given
             before, or `undone`, whose order is taken back.
+        reviewed: Whether `REVIEWER` has settled it, which must stay on record.
     """
 
     name: str
     sha256: str
     codes: frozenset[str]
     kind: str
+    reviewed: bool = False
 
 
 @dataclass
@@ -264,6 +267,11 @@ def _ledger_agrees(scene: Scene, found: list[Found]) -> list[str]:
         events = [(event["state"], event["at"], event["by"]) for event in document["history"]]
         if len(set(events)) != len(events):
             problems.append(f"TWICE an event in the history of {document['name']}")
+    reviewed = (item for item in scene.dropped if item.reviewed)
+    for item in reviewed:
+        reviews = ledger.get(item.sha256, {}).get("reviews") or []
+        if not any(r["by"] == REVIEWER and r["verdict"] == "settled" for r in reviews):
+            problems.append(f"LEDGER has lost the review of {item.name}")
     return problems
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from benchmarks.torturing.checker import check_settled
+from benchmarks.torturing.checker import REVIEWER, check_settled
 from benchmarks.torturing.sheets import (
     TestSheet,
     doubtful_sheet,
@@ -16,7 +16,10 @@ from benchmarks.torturing.sheets import (
 )
 from benchmarks.torturing.stage import Stage
 
+AWAY = {"MONGODB_URI": "mongodb://127.0.0.1:9/?directConnection=true"}
 _PLAIN = 6
+_TYPED = "4006381333931"
+_UNREAD = 4  # the number of the picture whose code nobody can read, behind the three pairs
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,50 @@ def _doubtful(stage: Stage, players: Cast, dice: random.Random) -> None:
         stage.settings["SHEETFLOW_ON_DOUBT"] = "store-certain"
 
 
+def hold(stage: Stage, players: Cast, dice: random.Random) -> None:
+    """Have a run hold the doubtful sheet, some of it stored or nothing."""
+    if dice.random() < 0.5:
+        stage.settings["SHEETFLOW_ON_DOUBT"] = "store-certain"
+    stage.drop(players.doubtful)
+    stage.run()
+
+
+def review_order(players: Cast, *more: str) -> tuple[str, ...]:
+    """Return the command by which a person types in the code that could not be read."""
+    code = ("--code", f"{_UNREAD}={_TYPED}")
+    return ("review", players.doubtful.name, *code, "--by", REVIEWER, *more)
+
+
+def expect_reviewed(stage: Stage) -> None:
+    """From now on the held sheet is to be stored as the person decided, and that on record."""
+    stage.scene.dropped = [
+        replace(item, kind="good", codes=item.codes | {_TYPED}, reviewed=True)
+        if item.kind == "doubtful"
+        else item
+        for item in stage.scene.dropped
+    ]
+
+
+def reviewed(stage: Stage, players: Cast, dice: random.Random) -> None:
+    """Have a person review a held sheet."""
+    hold(stage, players, dice)
+    stage.run(argv=review_order(players))
+    expect_reviewed(stage)
+
+
+def fail_for_once(stage: Stage) -> None:
+    """Make a run without MongoDB: what is staged has failed then, with all its work done."""
+    stage.run(environment=AWAY)
+
+
+def _reviewed(stage: Stage, players: Cast, dice: random.Random) -> None:
+    reviewed(stage, players, dice)
+    if dice.random() < 0.5:
+        fail_for_once(stage)
+        stage.run(argv=("retry", players.doubtful.name))
+    stage.drop(dice.choice(players.plain))
+
+
 SCENES: dict[str, Prepare] = {
     "one sheet": _one,
     "two sheets": _two,
@@ -122,4 +169,5 @@ SCENES: dict[str, Prepare] = {
     "codes with other pictures": _revision,
     "no image beside a sheet": _junk,
     "doubtful beside a sheet": _doubtful,
+    "reviewed beside a sheet": _reviewed,
 }

@@ -1,4 +1,4 @@
-"""Kill the ways back, too: retry, force-archive, its undo, and the audit's repair, by SIGKILL.
+"""Kill the ways back, too: retry, review, force-archive, its undo, the audit's repair, by SIGKILL.
 
 Each begins with a state that undisturbed runs made, and perhaps with harm that the harness itself
 did to files or records. The command is killed at its doors, up to three times; then the next run
@@ -17,7 +17,15 @@ from typing import Any
 from benchmarks.torturing.checker import check_now, check_settled, counted, files_found
 from benchmarks.torturing.doors import Harm
 from benchmarks.torturing.kills import Way, at, draw_harm
-from benchmarks.torturing.scenes import Cast
+from benchmarks.torturing.scenes import (
+    AWAY,
+    Cast,
+    expect_reviewed,
+    fail_for_once,
+    hold,
+    review_order,
+    reviewed,
+)
 from benchmarks.torturing.sheets import TestSheet
 from benchmarks.torturing.stage import Stage
 from benchmarks.torturing.tally import NO_READING, Tally
@@ -25,7 +33,6 @@ from benchmarks.torturing.victims import Run
 
 _KILLS_A_ROUND = 3
 _REASON = ("--reason", "the shop opens at nine")
-_AWAY = {"MONGODB_URI": "mongodb://127.0.0.1:9/?directConnection=true"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Order:
         home: The place in which it puts that sheet.
         doors: How many doors it passes, about.
         environment: Settings of the command alone.
+        resumed: Whether the next run finishes what it began, and must have its turn first.
     """
 
     argv: tuple[str, ...]
@@ -45,6 +53,7 @@ class Order:
     home: str = ""
     doors: int = 50
     environment: dict[str, str] = field(default_factory=dict)
+    resumed: bool = False
 
     def is_done(self, stage: Stage) -> bool:
         """Tell, by the folders alone, whether the sheet is where it should be."""
@@ -59,14 +68,28 @@ def _retry_rejected(stage: Stage, players: Cast, _dice: random.Random) -> Order:
 
 
 def _retry_held(stage: Stage, players: Cast, dice: random.Random) -> Order:
-    _held(stage, players, dice)
+    hold(stage, players, dice)
     return Order(("retry", players.doubtful.name), players.doubtful, "staging", doors=40)
 
 
+def _retry_reviewed(stage: Stage, players: Cast, dice: random.Random) -> Order:
+    reviewed(stage, players, dice)
+    fail_for_once(stage)
+    # Given again or not, the next run is to store what the person decided.
+    return Order(("retry", players.doubtful.name), players.doubtful, doors=40)
+
+
+def _review(stage: Stage, players: Cast, dice: random.Random) -> Order:
+    hold(stage, players, dice)
+    expect_reviewed(stage)
+    argv = review_order(players, "--ingest")
+    return Order(argv, players.doubtful, "archive", doors=170, resumed=True)
+
+
 def _force(stage: Stage, players: Cast, dice: random.Random) -> Order:
-    _held(stage, players, dice)
+    hold(stage, players, dice)
     _now(stage, "forced")
-    away = _AWAY if dice.random() < 0.3 else {}
+    away = AWAY if dice.random() < 0.3 else {}
     argv = ("force-archive", players.doubtful.name, *_REASON, "--yes")
     return Order(argv, players.doubtful, "archive", environment=away)
 
@@ -87,13 +110,6 @@ def _repair(stage: Stage, players: Cast, dice: random.Random) -> Order:
     for harm in dice.sample(_HARMS, 2):
         harm(stage, players, dice)
     return Order(("audit", "--repair", "--unknown", "restage"), doors=90)
-
-
-def _held(stage: Stage, players: Cast, dice: random.Random) -> None:
-    if dice.random() < 0.5:
-        stage.settings["SHEETFLOW_ON_DOUBT"] = "store-certain"
-    stage.drop(players.doubtful)
-    stage.run()
 
 
 def _now(stage: Stage, kind: str) -> None:
@@ -159,6 +175,8 @@ _HARMS: Sequence[Callable[[Stage, Cast, random.Random], None]] = (
 WAYS: dict[str, Callable[[Stage, Cast, random.Random], Order]] = {
     "retry of a rejected sheet": _retry_rejected,
     "retry of a held sheet": _retry_held,
+    "retry of a reviewed sheet": _retry_reviewed,
+    "review": _review,
     "force-archive": _force,
     "force-archive --undo": _undo,
     "audit --repair": _repair,
@@ -224,7 +242,7 @@ def _give(stage: Stage, order: Order, way: Way, **options: Any) -> Run:
 
 def _heal(stage: Stage, order: Order, way: Way, dice: random.Random) -> list[str]:
     problems = []
-    if dice.random() < 0.5:
+    if order.resumed or dice.random() < 0.5:
         stage.run(**way.order)
         problems += [f"{item} [after the next start]" for item in counted(stage.scene)]
     if not order.is_done(stage):

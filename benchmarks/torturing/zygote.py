@@ -35,9 +35,12 @@ _MODULES = (
     "cli.commands.audit",
     "cli.commands.force_archive",
     "cli.commands.retry",
+    "cli.commands.review",
+    "cli.commands.ingest",
     "sheetflow.audit.run",
     "sheetflow.custody.forcing",
     "sheetflow.custody.retrying",
+    "sheetflow.custody.reviewing",
     "sheetflow.doctor",
     "prefect.main",
 )
@@ -194,8 +197,8 @@ def _be_another_machine(name: str) -> None:
 class _Inline:
     """Does at once, in this process, what a worker would do, and each sheet but once.
 
-    What is read on a sheet depends on its bytes alone, and reading takes half of a run's time. The
-    bytes are hashed anew, by us, each time.
+    What is read on a sheet depends on its bytes and on what a review decided, and reading takes
+    half of a run's time. The bytes are hashed anew, by us, each time.
     """
 
     known = Path()
@@ -207,12 +210,13 @@ class _Inline:
         sheet = arguments[0]
         if hashlib.sha256(sheet.path.read_bytes()).hexdigest() != sheet.sha256:
             return function(*arguments, **options)  # which says what is wrong
-        kept = self.known / sheet.sha256
+        asked = hashlib.sha256(repr((arguments[1:], options)).encode()).hexdigest()
+        kept = self.known / f"{sheet.sha256}.{asked[:16]}"
         if kept.exists():
             return pickle.loads(kept.read_bytes())  # noqa: S301 - written below
         value = function(*arguments, **options)
         self.known.mkdir(exist_ok=True)
-        part = kept.with_name(f"{sheet.sha256}.{os.getpid()}")
+        part = kept.with_name(f"{kept.name}.{os.getpid()}")
         part.write_bytes(pickle.dumps(value))
         part.rename(kept)
         return value

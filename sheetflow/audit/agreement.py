@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
-from typing import Any
 
 from sheetflow.audit.mends import tell_ledger
 from sheetflow.audit.report import Problem, Report
@@ -15,6 +13,7 @@ from sheetflow.custody.leases import owned, remove_claim
 from sheetflow.errors import SheetBusy
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
+from sheetflow.store.ledger import has_heard
 from sheetflow.store.survey import Document, sheet_document
 
 
@@ -60,13 +59,4 @@ def disagreement(folders: Folders, store: Store, sha256: str) -> Iterator[Proble
 
 
 def _differ(entry: Entry | None, document: Document | None) -> bool:
-    if entry is None:
-        return False
-    if document is None or str(entry.state) != document["state"]:
-        return True
-    heard = {(_iso(event["at"]), event["state"]) for event in document.get("history") or ()}
-    return any((event.at, event.state) not in heard for event in entry.history)
-
-
-def _iso(moment: Any) -> str:
-    return moment.isoformat(timespec="milliseconds") if isinstance(moment, datetime) else ""
+    return entry is not None and not has_heard(document, entry)

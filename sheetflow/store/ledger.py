@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sheetflow.custody.batches import batched
 from sheetflow.custody.journal import Entry, Event
 from sheetflow.custody.names import portable_name
 from sheetflow.receipts import UploadReceipt
@@ -14,6 +15,8 @@ from sheetflow.review.decisions import Review
 from sheetflow.sheets import Counts, State
 from sheetflow.store.connection import Store
 from sheetflow.store.errors import translated_store_errors
+
+_AT_ONCE = 200
 
 
 def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = None) -> None:
@@ -27,7 +30,8 @@ def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = N
     if receipt is not None:
         fields["receipt"] = {
             "confirmed_at": receipt.confirmed_at,
-            "complete": receipt.complete,
+            # All pairs of a sheet that is held are not all of the sheet: its doubts are open.
+            "complete": receipt.complete and entry.state is not State.NEEDS_REVIEW,
             "pairs": [asdict(line) for line in receipt.lines],
         }
     update: dict[str, Any] = {"$set": fields}
@@ -63,6 +67,28 @@ def write_fields(
         store.sheets.update_one({"_id": sha256}, {**update, "$addToSet": sets}, upsert=True)
 
 
+def has_heard(document: Mapping[str, Any] | None, entry: Entry) -> bool:
+    """Tell whether a ledger document has a sheet's state, and every step of its history."""
+    if document is None or str(entry.state) != document["state"]:
+        return False
+    heard = {(_iso(event["at"]), event["state"]) for event in document.get("history") or ()}
+    return all((event.at, event.state) in heard for event in entry.history)
+
+
+def unheard(store: Store, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield the entries of which the ledger has not heard every step.
+
+    Raises:
+        StoreUnavailable: MongoDB is away.
+    """
+    fields = {"state": 1, "history.at": 1, "history.state": 1}
+    for batch in batched(entries, _AT_ONCE):
+        wanted = {"_id": {"$in": [entry.sha256 for entry in batch]}}
+        with translated_store_errors():
+            documents = {found["_id"]: found for found in store.sheets.find(wanted, fields)}
+        yield from (entry for entry in batch if not has_heard(documents.get(entry.sha256), entry))
+
+
 @dataclass(frozen=True)
 class Twin:
     """An archived sheet that has the same bytes: its name, and what was found on it."""
@@ -74,11 +100,10 @@ class Twin:
 def archived_twin(store: Store, sha256: str) -> Twin | None:
     """Return the archived sheet that has these bytes, None if there is none.
 
-    A sheet that was archived by force counts only if all of it is stored: the pairs of one that was
-    held may be, and its doubts are open all the same.
+    A sheet that was archived by force does not count: the same bytes again may be stored by now.
     """
     archived = {"_id": sha256, "state": str(State.ARCHIVED)}
-    stored = {"$or": [{"forced": None}, {"receipt.complete": True, "doubts.0": {"$exists": False}}]}
+    stored = {"$or": [{"forced": None}, {"receipt.complete": True}]}
     with translated_store_errors():
         document = store.sheets.find_one({**archived, **stored}, {"name": 1, "counts": 1})
     if document is None:
@@ -110,6 +135,10 @@ def write_duplicate(
 
 def _review(review: Review) -> dict[str, Any]:
     return {**review.to_json(), "at": datetime.fromisoformat(review.at)}
+
+
+def _iso(moment: Any) -> str:
+    return moment.isoformat(timespec="milliseconds") if isinstance(moment, datetime) else ""
 
 
 def _event(event: Event) -> dict[str, Any]:
