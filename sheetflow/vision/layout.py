@@ -116,7 +116,7 @@ def cells_from_anchors(
         for row, (top, bottom) in enumerate(pairwise(rows.borders))
         for column, (left, right) in enumerate(pairwise(columns.borders))
     )
-    return Grid(cells, is_ambiguous=any(rival != pairs for rival in rivals))
+    return Grid(cells, is_ambiguous=any(not rival <= pairs for rival in rivals))
 
 
 def _without_strays(rows: Axis, anchors: Sequence[Box], pictures: Sequence[Box]) -> Axis:

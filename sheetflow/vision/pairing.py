@@ -23,6 +23,7 @@ _LABEL_GAP_PX = 8.0
 _THICK_PX = 4.0
 _LEAST_SIZE = 0.03
 _ON_PICTURE = 0.5
+_LIKE = 0.3
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
 # .15 to .44 of ink, and gaps of .21 to .99.
@@ -203,7 +204,7 @@ def _item(
     is_small = False
     if not parts and code is not None and layout is not None:
         parts = _small_parts(cell, codes[code], regions, layout)
-        is_small = bool(parts)
+        is_small = bool(parts) and not _are_alike(parts)
     parts = _without_specks(parts) if parts else []
     picture = union_of(part.box for part in parts) if parts else None
     placeholders = [
@@ -217,7 +218,7 @@ def _item(
     placeholder = max(placeholders, key=lambda box: box.area, default=None)
     doubts = _doubts(cell, codes, code, picture, layout)
     if code is not None and picture is not None:
-        if any(codes[i].share_inside(picture) < _ON_PICTURE for i in decoys):
+        if any(_is_rival(i, codes, picture) for i in decoys):
             doubts += ("another code stands beside this one",)
         if is_small:
             doubts += ("what was taken for the picture is as low as a line of text",)
@@ -241,6 +242,17 @@ def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
         _widest_gap([part.box for part in parts]) > _WIDEST_GAP * min(around.width, around.height)
         or sum(part.area for part in parts) < _LEAST_INK * around.area
         or ((layout is None or layout.votes < 2) and areas[-2] > _ALIKE * areas[-1])
+    )
+
+
+def _is_rival(index: int, codes: Sequence[Box], picture: Box) -> bool:
+    """Tell whether another code in a cell may be its own: of a usual size, not on the picture."""
+    code = codes[index]
+    return code.share_inside(picture) < _ON_PICTURE and any(
+        abs(code.width - other.width) < _LIKE * other.width
+        and abs(code.height - other.height) < _LIKE * other.height
+        for other in codes
+        if other is not code
     )
 
 
@@ -370,6 +382,12 @@ def _small_parts(cell: Cell, code: Box, regions: Sequence[Region], layout: Layou
     if not pieces or not union_of(piece.box for piece in pieces).grown(_TOUCH_PX).contains((x, y)):
         return []
     return pieces
+
+
+def _are_alike(parts: Sequence[Region]) -> bool:
+    """Tell whether parts are several of one size, as a set's are and words are not."""
+    widths, heights = [part.box.width for part in parts], [part.box.height for part in parts]
+    return len(parts) > 1 and all(max(sides) < 1.15 * min(sides) for sides in (widths, heights))
 
 
 def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Layout) -> bool:

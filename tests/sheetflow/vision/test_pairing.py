@@ -232,7 +232,7 @@ def test_what_is_left_out_beside_the_code_and_as_large_as_the_picture_is_doubted
 def test_a_second_code_beside_the_pictures_own_is_doubted() -> None:
     codes = [Box(200, 150 + 200 * row, 180, 40) for row in range(3)]
     regions = [picture(Box(220, 40 + 200 * row, 90, 100)) for row in range(3)]
-    stray = Box(20, 260, 120, 30)
+    stray = Box(10, 260, 170, 40)
     cells = [Cell(row, 0, Box(0, 200 * row, 400, 200)) for row in range(3)]
     items, _ = pair_pictures(cells, [*codes, stray], regions)
     assert [item.code for item in items] == [0, 1, 2]
