@@ -26,6 +26,7 @@ from pyzbar import wrapper as zbar
 from sheetflow.reading import Symbol
 from sheetflow.symbologies import RETAIL_SYMBOLOGIES
 from sheetflow.vision.geometry import (
+    Box,
     Quad,
     box_around,
     homography_between,
@@ -85,6 +86,7 @@ _THIN_SHARE = 0.02
 _STRIP_SHARE = 0.08
 _SMALLEST_SIDE_PX = 8
 _LARGE_PX = 1500
+_SAME_PLACE = 0.6
 _Y800 = int.from_bytes(b"Y800", "little")
 
 
@@ -115,8 +117,19 @@ def decode_symbols(
     reads = _zxing_reads(luminance, symbologies, try_invert=False)
     symbols = [confirm_symbol(luminance, read.symbol) for read in reads]
     symbols = [_read_again(luminance, symbol, symbologies) for symbol in symbols]
-    symbols = [symbol for symbol in symbols if symbol.confidence >= BELIEVABLE]
+    symbols = _one_for_each_place([s for s in symbols if s.confidence >= BELIEVABLE])
     return sorted(symbols, key=lambda symbol: quad_centre(symbol.quad)[::-1])
+
+
+def _one_for_each_place(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Return the surest of the reads of each place: some bars are read twice, or in part."""
+    kept: list[tuple[Symbol, Box]] = []
+    for symbol in sorted(symbols, key=lambda symbol: -symbol.confidence):
+        box = box_around(symbol.quad)
+        shares = (max(box.share_inside(other), other.share_inside(box)) for _, other in kept)
+        if all(share < _SAME_PLACE for share in shares):
+            kept.append((symbol, box))
+    return [symbol for symbol, _ in kept]
 
 
 def decode_label(

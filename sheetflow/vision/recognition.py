@@ -215,7 +215,7 @@ def _grid(
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
     outside = sum(not any(frame.contains(code.centre) for frame in frames) for code in codes)
     return cells_from_anchors(
-        frames if frames and 4 * outside <= len(codes) else codes,
+        frames if frames and 2 * outside < len(codes) else codes,
         pictures,
         Box(0, 0, width, height),
         size=settings.grid,
