@@ -58,6 +58,8 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -
         holding = sum(any(frame.contains(code.centre) for code in codes) for frame in family)
         if 5 * holding >= max(1, len(codes)):
             whole = _completed(_apart(family), codes, lines)
+            if len(_apart(whole)) < len(whole):  # what overlaps is no grid
+                continue
             rivals.append((_drawn_with_code(whole, codes, lines), family[0].area, whole))
     most = max((drawn for drawn, _, _ in rivals), default=0.0)
     # Of frames within frames, the outer ones hold the pictures too.
