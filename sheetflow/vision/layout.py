@@ -127,8 +127,8 @@ def _without_strays(rows: Axis, anchors: Sequence[Box], pictures: Sequence[Box])
         is_empty = all(rows.index(box.centre[1]) != edge for box in pictures)
         if len(here) != 1 or not others or not is_empty:
             continue
-        # Of two rows, the other one does not tell much about sizes.
-        is_usual = _is_kin if rows.count > 2 else _is_in_column
+        # A few codes do not tell much about sizes.
+        is_usual = _is_kin if len(others) > 2 else _is_in_column
         if not any(is_usual(here[0], box) for box in others):
             return Axis(rest)
     return rows

@@ -100,6 +100,7 @@ def read_sheet(
     found = _read_bars(image, page, regions, symbologies)
     if found:
         symbols = [*symbols, *found]
+        page, lines = _straight_page(image, symbols)
         codes = _on_page(symbols, page)
         frames, printed, regions = _printed(page, lines, codes)
     grid = _grid(page, frames, codes, regions, settings)
@@ -212,8 +213,9 @@ def _grid(
     if frames and not _are_around_labels(frames, regions):
         return Grid(tuple(cells_from_frames(frames)))
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
+    outside = sum(not any(frame.contains(code.centre) for frame in frames) for code in codes)
     return cells_from_anchors(
-        frames or codes,
+        frames if frames and 4 * outside <= len(codes) else codes,
         pictures,
         Box(0, 0, width, height),
         size=settings.grid,
