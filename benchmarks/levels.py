@@ -33,6 +33,7 @@ from sheetflow.vision.geometry import (
     homography_between,
     inverse,
     move_points,
+    quad_area,
 )
 
 LEVELS = ("clean", "scan", "office", "phone", "hard")
@@ -82,10 +83,12 @@ def sheets_at(level: str, seed: int) -> Iterator[tuple[bytes, dict[str, Any], bo
         except ValueError:  # no room for such codes in such cells
             continue
         truth: dict[str, Any] = {**drawn.truth, "level": level}
-        displayed = drawn.image
-        if level != "clean":
-            capture = _capture(level, spec, chance)
-            displayed = _captured(drawn.image, truth, capture, seed=spec.seed)
+        # Of its own, so that a sheet that is passed over changes none of the others.
+        capture = _capture(level, spec, random.Random(f"{level} {spec.seed}"))  # noqa: S311
+        if _smallest_module(truth) * _scale(drawn.image, capture) < _SMALLEST_MODULE_PX:
+            continue
+        is_clean = level == "clean"
+        displayed = drawn.image if is_clean else _captured(drawn.image, truth, capture, spec.seed)
         truth["file"] = f"{level}-{spec.seed:06d}"
         lacking = (spec.missing_codes, spec.missing_pictures, spec.empty_cells, spec.duplicates)
         yield _file(displayed, spec), truth, any(lacking)
@@ -191,9 +194,9 @@ def _capture(level: str, spec: SheetSpec, chance: random.Random) -> _Capture:
         quad = (moved[0], moved[1], moved[2], moved[3])
         ground = chance.choice(["plain", "grass", "bricks", "wood"])
     else:
-        widest = {"scan": 1.0, "office": 4.0, "hard": 6.0}[level]
+        widest = {"clean": 0.0, "scan": 1.0, "office": 4.0, "hard": 6.0}[level]
         skew = chance.uniform(-widest, widest)
-        turn = chance.choice([0, 0, 90, 180, 270]) if level != "scan" else 0
+        turn = chance.choice([0, 0, 90, 180, 270]) if level not in ("clean", "scan") else 0
         zoom = 2 if level == "scan" and spec.dpi == 300 and chance.random() < 0.12 else 1
         wide = (page[0] * zoom, page[1] * zoom)
         around = box_around(_page_on((0, 0), wide, skew + turn, 0))
@@ -202,6 +205,7 @@ def _capture(level: str, spec: SheetSpec, chance: random.Random) -> _Capture:
         ground = "white" if level == "scan" else chance.choice(["white", "grey", "black"])
     ranges = {
         # contrast, lighting, blur, noise, dust
+        "clean": ((1.0, 1.0), (0.0, 0.0), (0.0, 0.0), (0, 0), (0, 0)),
         "scan": ((0.92, 1.0), (0.0, 0.0), (0.1, 0.2), (1, 2.5), (0, 0.015)),
         "office": ((0.77, 0.93), (0.03, 0.15), (0.15, 0.28), (4, 6.5), (0, 0.085)),
         "phone": ((0.83, 0.95), (0.12, 0.29), (0.2, 0.31), (4, 6), (0, 0)),
@@ -242,25 +246,38 @@ def _page_on(size: tuple[int, int], page: tuple[int, int], angle_deg: float, fil
 
 
 def _captured(
-    page: Image.Image, truth: dict[str, Any], capture: _Capture, *, seed: int
+    page: Image.Image, truth: dict[str, Any], capture: _Capture, seed: int
 ) -> Image.Image:
     """Return the image that a capture makes of a page, and move the page's truth onto it."""
     noise = np.random.default_rng((seed, 11))
     rgb = np.asarray(page.convert("RGB"))
-    height, width = rgb.shape[:2]
-    corners: Quad = ((0, 0), (width, 0), (width, height), (0, height))
-    matrix = homography_between(corners, capture.page)
+    matrix = _onto_image(page, capture)
     dusty = _dusty(rgb, capture.dust, noise)
     image = _on_ground(dusty, matrix, capture, noise)
-    scale = math.sqrt(abs(float(np.linalg.det(matrix[:2, :2]))))
-    modules = [item["code"]["module_px"] * scale for item in truth["items"] if item["code"]]
-    sigma = capture.blur_modules * min(modules, default=3.0)
+    scale = _scale(page, capture)
+    sigma = capture.blur_modules * min(_smallest_module(truth) * scale, 6.0)
     image = cv2.GaussianBlur(image, (0, 0), sigma).astype(np.float32)
     image *= _light(capture, noise)[..., None]
     grain = noise.standard_normal((*image.shape[:2], 1), dtype=np.float32)
     image += capture.noise * grain
     _move_truth(truth, matrix, capture.size, scale)
     return Image.fromarray(np.clip(image, 0, 255).astype(np.uint8))
+
+
+def _onto_image(page: Image.Image, capture: _Capture) -> Homography:
+    width, height = page.size
+    corners: Quad = ((0, 0), (width, 0), (width, height), (0, height))
+    return homography_between(corners, capture.page)
+
+
+def _scale(page: Image.Image, capture: _Capture) -> float:
+    """Return how many pixels of the image a pixel of the page becomes, in the mean."""
+    return math.sqrt(quad_area(capture.page) / (page.width * page.height))
+
+
+def _smallest_module(truth: dict[str, Any]) -> float:
+    modules = [item["code"]["module_px"] for item in truth["items"] if item["code"]]
+    return float(min(modules, default=3.0))
 
 
 def _dusty(rgb: NDArray[np.uint8], dust: float, noise: np.random.Generator) -> NDArray[np.uint8]:

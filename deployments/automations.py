@@ -24,7 +24,7 @@ FLOWS = (
 )
 """The names of our flows: automations leave the runs of other flows alone."""
 
-ZOMBIE_AFTER_S = 90
+DEAD_AFTER = timedelta(seconds=90)
 """A run that has sent heartbeats, one every 30 s, and then falls silent for so long is dead."""
 
 _ONCE_AN_HOUR = timedelta(hours=1)
@@ -92,10 +92,13 @@ def late_automation(
     )
 
 
-def zombie_automation() -> AutomationCore:
+def zombie_automation(*, silence: timedelta = DEAD_AFTER) -> AutomationCore:
     """Declare a run dead whose heartbeats have stopped, so that its slot is freed.
 
     Runs send heartbeats where `PREFECT_FLOWS_HEARTBEAT_FREQUENCY` is set, to 30 by default.
+
+    Args:
+        silence: How long nothing was heard of it; some heartbeats long, or the living are ended.
     """
     ends = ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended")
     return AutomationCore(
@@ -108,12 +111,12 @@ def zombie_automation() -> AutomationCore:
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=ZOMBIE_AFTER_S),
+            within=silence,
         ),
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED,
-                message=f"no sign of life for {ZOMBIE_AFTER_S} seconds: its process is gone",
+                message=f"no sign of life for {silence.seconds} seconds: its process is gone",
             )
         ],
         owner_resource=OWNER,

@@ -30,6 +30,7 @@ from sheetflow.vision.geometry import (
     box_around,
     homography_between,
     move_quad,
+    quad_angle,
     quad_centre,
     quad_size,
 )
@@ -71,7 +72,7 @@ _ZBAR_KINDS = {
 }
 _ZBAR_NAMES = {int(kind): name for name, kind in _ZBAR_KINDS.items()}
 
-_MATRIX = frozenset({"QR", "DataMatrix", "PDF417", "Aztec"})
+MATRIX_SYMBOLOGIES = frozenset({"QR", "DataMatrix", "PDF417", "Aztec"})
 _SHORTEST_ITF = 6
 # Of one that zxing-cpp reads and zbar reads otherwise: EANs in noise pass their check digit by
 # chance, the start, stop and width rules of these two are harder to meet.
@@ -79,7 +80,11 @@ _CONTRADICTED = {"Code 39": 0.62, "Code 128": 0.62}
 # Of a linear code that one engine read alone: ITF has no check digit that must be there, and one
 # in ten of the bars that look like an EAN-8 passes its check.
 _UNCONFIRMED = {"Code 39": 0.85, "ITF": 0.7, "EAN-8": 0.7, "UPC-E": 0.7}
+_FEW_LINES = 0.7
+_THIN_SHARE = 0.02
+_STRIP_SHARE = 0.08
 _SMALLEST_SIDE_PX = 8
+_LARGE_PX = 1500
 _Y800 = int.from_bytes(b"Y800", "little")
 
 
@@ -109,6 +114,7 @@ def decode_symbols(
     """
     reads = _zxing_reads(luminance, symbologies, try_invert=False)
     symbols = [confirm_symbol(luminance, read.symbol) for read in reads]
+    symbols = [_read_again(luminance, symbol, symbologies) for symbol in symbols]
     symbols = [symbol for symbol in symbols if symbol.confidence >= BELIEVABLE]
     return sorted(symbols, key=lambda symbol: quad_centre(symbol.quad)[::-1])
 
@@ -146,11 +152,50 @@ def confirm_symbol(luminance: Luminance, symbol: Symbol) -> Symbol:
 
     Matrix codes carry error correction and are believed as they are.
     """
-    if symbol.symbology in _MATRIX:
+    if symbol.symbology in MATRIX_SYMBOLOGIES:
         return replace(symbol, confidence=0.99)
-    strip = _strip_of(luminance, symbol.quad)
+    strip = _strip_of(luminance, _at_least_high(symbol.quad))
     seen = {read.symbol.payload for read in _zbar_reads(strip, (symbol.symbology, "EAN-13"))}
-    return replace(symbol, confidence=_confidence(symbol, seen))
+    confidence = _confidence(symbol, seen)
+    if confidence < 0.99 and _is_thin(symbol.quad):
+        confidence = min(confidence, _FEW_LINES)
+    return replace(symbol, confidence=confidence)
+
+
+def _is_thin(quad: Quad) -> bool:
+    """Tell whether few scan lines agreed on a linear code."""
+    width, height = quad_size(quad)
+    return height < _THIN_SHARE * width
+
+
+def _at_least_high(quad: Quad) -> Quad:
+    """Return a quad of few scan lines with what stands above and below; the bars go on there."""
+    width, height = quad_size(quad)
+    more = (_STRIP_SHARE * width - height) / 2
+    if more <= 0:
+        return quad
+    radians = np.deg2rad(quad_angle(quad) + 90)
+    x, y = more * float(np.cos(radians)), more * float(np.sin(radians))
+    a, b, c, d = quad
+    return (
+        (a[0] - x, a[1] - y),
+        (b[0] - x, b[1] - y),
+        (c[0] + x, c[1] + y),
+        (d[0] + x, d[1] + y),
+    )
+
+
+def _read_again(luminance: Luminance, symbol: Symbol, symbologies: Sequence[str]) -> Symbol:
+    """Return a doubtful symbol as the harder tries on its own place read it, if they are sure."""
+    if symbol.confidence >= CERTAIN:
+        return symbol
+    box = box_around(_at_least_high(symbol.quad))
+    left, top, right, bottom = box.grown(0.15 * box.width).pixel_edges(luminance.shape)
+    found = decode_label(luminance[top:bottom, left:right], symbologies=symbologies)
+    if not found or found[0].confidence < CERTAIN:
+        return symbol
+    shift = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64)
+    return replace(found[0], quad=move_quad(found[0].quad, shift))
 
 
 def canonical_payload(payload: str, symbology: str) -> tuple[str, str]:
@@ -331,6 +376,10 @@ def _tries(luminance: Luminance) -> Iterator[tuple[Luminance, float]]:
     yield luminance, 1.0
     equalise = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8))
     yield np.asarray(equalise.apply(luminance), np.uint8), 1.0
+    if max(luminance.shape) > _LARGE_PX:  # where blur spreads over many pixels, fewer tell more
+        size = tuple(round(side * 2 / 3) for side in luminance.shape[::-1])
+        less = cv2.resize(luminance, (size[0], size[1]), interpolation=cv2.INTER_AREA)
+        yield np.asarray(less, np.uint8), 2 / 3
     if max(luminance.shape) <= 2400:
         large = np.asarray(
             cv2.resize(luminance, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8
@@ -379,12 +428,16 @@ def _places(reads: Sequence[_Read]) -> list[list[_Read]]:
 
 
 def _judged_by_zbar(ours: Sequence[_Read], theirs: Sequence[_Read]) -> list[Symbol]:
-    seen = {read.symbol.payload for read in theirs if read.symbol.symbology not in _MATRIX}
+    seen = {
+        read.symbol.payload for read in theirs if read.symbol.symbology not in MATRIX_SYMBOLOGIES
+    }
     unique = {read.symbol.payload: read.symbol for read in ours}
     return [
         replace(
             symbol,
-            confidence=0.99 if symbol.symbology in _MATRIX else _confidence(symbol, seen),
+            confidence=0.99
+            if symbol.symbology in MATRIX_SYMBOLOGIES
+            else _confidence(symbol, seen),
         )
         for symbol in unique.values()
     ]

@@ -18,6 +18,7 @@ from sheetflow.vision.page import UprightPage
 from sheetflow.vision.pairing import Item
 from sheetflow.vision.segmentation import Kind, Region
 
+_ALIKE = 0.25
 _SMALLEST_TEXT_AREA = 40  # below, it may as well be dust
 
 
@@ -157,8 +158,19 @@ def _doubts_outside(findings: Findings) -> list[str]:
         for i in findings.unused
         if grid.top < findings.codes[i].centre[1] < grid.bottom
     ]
+    usual = [findings.codes[item.code] for item in findings.items if item.code is not None]
+    doubts += [
+        f"the code {findings.symbols[i].payload} stands outside of the grid, where others would"
+        for i in findings.unused
+        if any(_is_in_line(findings.codes[i], code, grid) for code in usual)
+    ]
     width, height = median(box.width for box in shown), median(box.height for box in shown)
-    near = Box(grid.left, grid.top - height, grid.width, grid.height + 2 * height)
+    near = Box(
+        grid.left - 2 * width,
+        grid.top - height,
+        grid.width + 4 * width,
+        grid.height + 2 * height,
+    )
     stray = [
         region
         for region in findings.regions
@@ -171,6 +183,16 @@ def _doubts_outside(findings: Findings) -> list[str]:
     if stray:
         doubts.append(f"pictures stand outside of the grid: {len(stray)}")
     return doubts
+
+
+def _is_in_line(code: Box, usual: Box, grid: Box) -> bool:
+    """Tell whether a code above or below the grid stands in a column of it, as another does."""
+    is_like = all(
+        abs(own - other) < _ALIKE * other
+        for own, other in ((code.width, usual.width), (code.height, usual.height))
+    )
+    is_beyond = not grid.top < code.centre[1] < grid.bottom
+    return is_like and is_beyond and abs(code.centre[0] - usual.centre[0]) < 0.25 * usual.width
 
 
 def _discards(findings: Findings) -> list[Discard]:

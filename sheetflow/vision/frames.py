@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from sheetflow.vision.geometry import Box, overlap
 from sheetflow.vision.lattice import nearest, rows_and_columns, with_gaps_filled
-from sheetflow.vision.lines import Lines, Mask
+from sheetflow.vision.lines import Lines
 
 _FRAME_SIDE_PX = 24
 _ROUND_CORNER_PX = 17
 _SAME_SIZE = 0.07
 _AS_WELL_DRAWN = 0.85
+_BITTEN = 0.4
+_ALL_AROUND = 0.95
 
 
 def find_frames(lines: Lines) -> list[Box]:
@@ -29,11 +31,13 @@ def find_frames(lines: Lines) -> list[Box]:
     Returns:
         The insides of the rectangles, largest first; those that hold one another too.
     """
-    frames = _enclosed(lines.across, lines.down)
+    frames = _enclosed(lines)
     # Round corners leave gaps between the sides; longer sides would run into pictures elsewhere.
     longer = _enclosed(
-        np.asarray(cv2.dilate(lines.across, np.ones((1, _ROUND_CORNER_PX), np.uint8)), np.uint8),
-        np.asarray(cv2.dilate(lines.down, np.ones((_ROUND_CORNER_PX, 1), np.uint8)), np.uint8),
+        Lines(
+            np.asarray(cv2.dilate(lines.across, np.ones((1, _ROUND_CORNER_PX))), np.uint8),
+            np.asarray(cv2.dilate(lines.down, np.ones((_ROUND_CORNER_PX, 1))), np.uint8),
+        )
     )
     return _without_twins(sorted(frames + longer, key=lambda box: -box.area))
 
@@ -88,9 +92,13 @@ def _drawn_with_code(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) 
     )
 
 
-def _enclosed(across: Mask, down: Mask) -> list[Box]:
-    """Return the boxes of what lines cut off from the rest, if it is a rectangle."""
-    free = np.where((across | down) > 0, 0, 255).astype(np.uint8)
+def _enclosed(lines: Lines) -> list[Box]:
+    """Return the boxes of what lines cut off from the rest, if it is a rectangle.
+
+    Text that touches a frame, and looks like lines itself, bites pieces out of a rectangle; then
+    all four sides have to be drawn.
+    """
+    free = np.where((lines.across | lines.down) > 0, 0, 255).astype(np.uint8)
     contours, tree = cv2.findContours(free, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     height, width = free.shape
     frames: list[Box] = []
@@ -100,8 +108,9 @@ def _enclosed(across: Mask, down: Mask) -> list[Box]:
         left, top, wide, high = cv2.boundingRect(contour)
         if min(wide, high) < _FRAME_SIDE_PX or (wide > 0.98 * width and high > 0.98 * height):
             continue
-        if cv2.contourArea(contour) > 0.9 * wide * high:
-            frames.append(Box(left, top, wide, high))
+        box, share = Box(left, top, wide, high), cv2.contourArea(contour) / (wide * high)
+        if share > 0.9 or (share > _BITTEN and _drawn(box, lines) > _ALL_AROUND):
+            frames.append(box)
     return frames
 
 

@@ -218,12 +218,17 @@ def _length(first: Point, second: Point) -> float:
     return hypot(first[0] - second[0], first[1] - second[1])
 
 
-def side_of(code: Box, picture: Box) -> str:
-    """Return on which side of the picture its label stands, by the widest gap between them."""
-    gaps = {
+def gaps_between(code: Box, picture: Box) -> dict[str, float]:
+    """Return the gap between code and picture, by the side of the picture that the code is on."""
+    return {
         "below": code.top - picture.bottom,
         "above": picture.top - code.bottom,
         "right": code.left - picture.right,
         "left": picture.left - code.right,
     }
+
+
+def side_of(code: Box, picture: Box) -> str:
+    """Return on which side of the picture its label stands, by the widest gap between them."""
+    gaps = gaps_between(code, picture)
     return max(gaps, key=lambda name: gaps[name])

@@ -21,7 +21,16 @@ Mask = NDArray[np.uint8]
 Grey = NDArray[np.float32]
 
 _RIM_PX = 11
+_NEAR_RIM_PX = 8
+_LINE_PX = 4
+_SMALL_SHARE = 0.1
 _TREND_GRID = 24
+_BARS_RIM_PX = 3
+_PLATE_PX = 8
+_PLATE_SHARE = 0.05
+_QUIET_SHARE = 0.35
+_FULL_SHARE = 0.8
+_OUTLINE_PX = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +103,7 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
     large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
     soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
     strength = difference(soft, large)
+    _erase_plates(strength, soft, large, codes)
     ink = np.where(
         strength
         > _noise_limit(strength, np.asarray(cv2.resize(known, (width, height)), np.float32)),
@@ -101,6 +111,48 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
         0,
     )
     return Print(ink.astype(np.uint8), strength)
+
+
+def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box]) -> None:
+    """Take codes, and the white grounds that they are printed on, off the print.
+
+    On a shaded card a code has a ground of its own, which may touch the picture.
+    """
+    for code in codes:
+        left, top, right, bottom = code.grown(_BARS_RIM_PX).pixel_edges(strength.shape)
+        strength[top:bottom, left:right] = 0
+        quiet = max(_QUIET_SHARE * max(code.width, code.height), 16.0)
+        left, top, right, bottom = around = code.grown(quiet).pixel_edges(strength.shape)
+        light, paper = _darkest(image, around), _darkest(ground, around)
+        near = np.zeros(light.shape, bool)
+        x0, y0, x1, y1 = code.grown(_PLATE_PX).pixel_edges(strength.shape)
+        near[y0 - top : y1 - top, x0 - left : x1 - left] = True
+        lighter = light > 1.01 * paper
+        seen = light[lighter & near]
+        if seen.size < 0.1 * near.sum() or not seen.size:
+            continue
+        plate = lighter & (light < (1 + _PLATE_SHARE) * float(np.median(seen)))
+        _, labels = cv2.connectedComponents(plate.astype(np.uint8), connectivity=4)
+        whole = np.isin(labels, np.unique(labels[near & plate])).astype(np.uint8)
+        if code.area + whole.sum() > _FULL_SHARE * cv2.countNonZero(_box_of(whole)):
+            # Its outline, if it has one, is none of the page's print either.
+            kernel = np.ones((_OUTLINE_PX, _OUTLINE_PX), np.uint8)
+            whole = np.asarray(cv2.dilate(_box_of(whole), kernel), np.uint8)
+        strength[top:bottom, left:right][whole > 0] = 0
+
+
+def _box_of(mask: Mask) -> Mask:
+    """Return the mask of the smallest box around a mask."""
+    left, top, width, height = cv2.boundingRect(mask)
+    box = np.zeros_like(mask)
+    box[top : top + height, left : left + width] = 1
+    return box
+
+
+def _darkest(image: Grey, edges: tuple[int, int, int, int]) -> Grey:
+    """Return the darkest channel of a part, (left, top, right, bottom)."""
+    left, top, right, bottom = edges
+    return np.asarray(image[top:bottom, left:right].min(axis=2), np.float32)
 
 
 def _flatness(rgb: Pixels, inside: Mask) -> float:
@@ -144,6 +196,9 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
     rim = labels[valid & (core == 0)]
     contact = np.bincount(rim, minlength=count)
     contact[0] = 0
+    if contact.max() == 0:  # a strip of desk runs all around
+        contact = np.bincount(labels.ravel(), minlength=count)
+        contact[0] = 0
     if contact.max() == 0:
         known = valid.astype(np.float32)
         return _spread(small, known, start=max(height, width) / 16), known
@@ -226,13 +281,26 @@ def _noise_limit(strength: Grey, known: Grey) -> float:
 
 
 def _without_rim(ink: Mask) -> Mask:
-    """Drop narrow pieces at the rim of a frame: remains of its line, or of its own shade."""
+    """Drop narrow or small pieces at the rim of a frame: remains of its line, or of a shade."""
+    ink = _without_lines_at_rim(_without_lines_at_rim(ink).T).T
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     height, width = ink.shape
+    largest = int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
     for index in range(1, count):
-        left, top, wide, high = (int(value) for value in stats[index][:4])
+        left, top, wide, high, area = (int(value) for value in stats[index])
         at_side = left <= 2 or left + wide >= width - 2
         at_end = top <= 2 or top + high >= height - 2
-        if (at_side and 3 * wide < high) or (at_end and 3 * high < wide):
+        is_near = min(left, top, width - left - wide, height - top - high) <= _NEAR_RIM_PX
+        is_narrow = (at_side and 3 * wide < high) or (at_end and 3 * high < wide)
+        if is_narrow or (is_near and area < _SMALL_SHARE * largest):
             ink[labels == index] = 0
+    return ink
+
+
+def _without_lines_at_rim(ink: Mask) -> Mask:
+    """Drop thin lines along the upper and the lower rim, which may run on from a picture."""
+    ink = np.ascontiguousarray(ink)
+    thick = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((_LINE_PX, 1), np.uint8))
+    for rim in (slice(0, _NEAR_RIM_PX), slice(-_NEAR_RIM_PX, None)):
+        ink[rim] = thick[rim]
     return ink

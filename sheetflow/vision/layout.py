@@ -19,6 +19,8 @@ from sheetflow.vision.geometry import Box, side_of
 from sheetflow.vision.lattice import Axis, axes_between, nearest, rows_and_columns
 
 _CLEAR_LEAD = 0.35
+_SAME_SIZE = 0.3
+_SAME_COLUMN_PX = 20.0
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,50 @@ def cells_from_anchors(
         for rival_score, *grid in ranked[1:]
         if rival_score > score - _CLEAR_LEAD
     ]
+    if size is None:
+        rows = _without_strays(rows, anchors, pictures)
+        turned = (list(map(_turned, boxes)) for boxes in (anchors, pictures))
+        columns = _without_strays(columns, *turned)
     cells = tuple(
         Cell(row, column, Box(left, top, right - left, bottom - top).intersection(page))
         for row, (top, bottom) in enumerate(pairwise(rows.borders))
         for column, (left, right) in enumerate(pairwise(columns.borders))
     )
     return Grid(cells, is_ambiguous=any(rival != pairs for rival in rivals))
+
+
+def _without_strays(rows: Axis, anchors: Sequence[Box], pictures: Sequence[Box]) -> Axis:
+    """Leave out a first or last row of a single code, unlike the others: that of a header."""
+    for edge, rest in ((0, rows.borders[1:]), (rows.count - 1, rows.borders[:-1])):
+        here = [box for box in anchors if rows.index(box.centre[1]) == edge]
+        others = [box for box in anchors if rows.index(box.centre[1]) != edge]
+        is_empty = all(rows.index(box.centre[1]) != edge for box in pictures)
+        if len(here) != 1 or not others or not is_empty:
+            continue
+        # A few codes do not tell much about sizes.
+        is_usual = _is_kin if len(others) > 2 else _is_in_column
+        if not any(is_usual(here[0], box) for box in others):
+            return Axis(rest)
+    return rows
+
+
+def _turned(box: Box) -> Box:
+    """Return the box with rows for columns."""
+    return Box(box.top, box.left, box.height, box.width)
+
+
+def _is_kin(code: Box, other: Box) -> bool:
+    """Tell whether codes are of one size, and stand in one column."""
+    is_like = all(
+        abs(own - its) < _SAME_SIZE * its
+        for own, its in ((code.width, other.width), (code.height, other.height))
+    )
+    return is_like and _is_in_column(code, other)
+
+
+def _is_in_column(code: Box, other: Box) -> bool:
+    aside = (code.left - other.left, code.centre[0] - other.centre[0], code.right - other.right)
+    return min(map(abs, aside)) < _SAME_COLUMN_PX
 
 
 def _of_some_size(pictures: Sequence[Box]) -> list[Box]:

@@ -45,6 +45,9 @@ A4 page is segmented in a fifth of a second."""
 _OUTLINE_SIDE_PX = 700
 _LEAST_GAIN = 0.1  # degrees
 _STRAIGHT_DEG = 0.5
+_LEAST_BAND_PX = 4
+_FINE = 8
+_SAME_BARS = 0.6
 _MATRIX = frozenset({"QR", "DataMatrix", "Aztec"})
 _LEVEL_SHARES = (0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 _OUTLINE_BONUS = 0.3  # degrees: an outline also takes out what perspective the bars do not show
@@ -201,6 +204,11 @@ def _shrunk(rgb: Pixels, side_px: int) -> tuple[Pixels, float]:
     if factor == 1.0:
         return rgb, factor
     size = (max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor)))
+    # Halving is many times faster than any other factor.
+    while min(rgb.shape[:2]) >= 4 and rgb.shape[1] >= 2 * size[0] and rgb.shape[0] >= 2 * size[1]:
+        even = rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2]
+        half = (even.shape[1] // 2, even.shape[0] // 2)
+        rgb = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), factor
 
 
@@ -209,11 +217,15 @@ def _page_outlines(small: Pixels) -> list[Quad]:
     height, width = small.shape[:2]
     quads = []
     for mask in _page_masks(small):
-        contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         if not contours:
             continue
-        hull = np.asarray(cv2.convexHull(max(contours, key=cv2.contourArea)), np.int32)
+        contour = max(contours, key=cv2.contourArea)
+        hull = np.asarray(cv2.convexHull(contour), np.int32)
         quad = _four_corners(hull)
+        if quad is not None:
+            # A pixel further in, so that no strip of the desk runs along the page.
+            quad = _along_sides(quad, contour.reshape(-1, 2).astype(np.float32), inward_px=1.0)
         if quad is None:
             continue
         share = quad_area(quad) / (height * width)
@@ -243,6 +255,30 @@ def _four_corners(hull: NDArray[np.int32]) -> Quad | None:
         if len(corners) == 4:
             return _ordered([(float(x), float(y)) for x, y in corners])
     return None
+
+
+def _along_sides(quad: Quad, contour: NDArray[np.float32], *, inward_px: float) -> Quad:
+    """Return the quad whose sides run along the contour, where that is straight.
+
+    The hull's own corners are off by a pixel or two, which is half a degree.
+    """
+    lines = []
+    for start, end in zip(quad, quad[1:] + quad[:1], strict=True):
+        side = np.subtract(end, start).astype(np.float64)
+        length = float(np.hypot(*side))
+        along = (contour - start) @ side / length**2
+        aside = (contour - start) @ np.array([-side[1], side[0]]) / length
+        near = contour[(along > 0.06) & (along < 0.94) & (np.abs(aside) < 0.02 * length + 2)]
+        if len(near) < 0.5 * length:
+            return quad
+        dx, dy, x, y = (float(v) for v in cv2.fitLine(near, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel())
+        x, y = x - inward_px * side[1] / length, y + inward_px * side[0] / length
+        lines.append(np.cross([x, y, 1.0], [x + dx, y + dy, 1.0]))
+    corners = [np.cross(lines[i - 1], lines[i]) for i in range(4)]
+    if any(abs(corner[2]) < 1e-9 for corner in corners):
+        return quad
+    a, b, c, d = ((float(x / w), float(y / w)) for x, y, w in corners)
+    return a, b, c, d
 
 
 def _ordered(corners: list[tuple[float, float]]) -> Quad:
@@ -279,16 +315,53 @@ def _edge_directions(luminance: Pixels, symbol: Symbol) -> list[_Direction]:
             _Direction(centre, quad_angle(upright), height),
         ]
     box = box_around(symbol.quad).grown(-2)
-    rows, columns = luminance.shape
-    top, left = max(int(box.top), 0), max(int(box.left), 0)
-    crop = luminance[top : min(int(box.bottom), rows), left : min(int(box.right), columns)]
+    left, top, right, bottom = box.pixel_edges(luminance.shape)
+    crop = luminance[top:bottom, left:right]
     if crop.size == 0 or min(crop.shape) < 8:
         return []
     if max(crop.shape) > 800:
         crop = np.asarray(cv2.resize(crop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     across, down = cv2.Sobel(crop, cv2.CV_32F, 1, 0), cv2.Sobel(crop, cv2.CV_32F, 0, 1)
     twice = np.arctan2(2 * float((across * down).sum()), float((across**2 - down**2).sum()))
-    return [_Direction(centre, float(np.degrees(twice)) / 2 + 90, width)]
+    rough = float(np.degrees(twice)) / 2 + 90
+    return [_Direction(centre, _lean_of_bars(luminance, centre, (width, height), rough), width)]
+
+
+def _lean_of_bars(
+    luminance: Pixels, centre: Point, size: tuple[float, float], rough: float
+) -> float:
+    """Return the direction of a code's bars, by how far their lower ends lie beside the upper.
+
+    Gradients, which give the rough direction, are drawn towards the axes by noise: of 5.4
+    degrees they saw 3.9.
+    """
+    width, height = (max(1, round(side * 0.9)) for side in size)
+    third = height // 3
+    if third < _LEAST_BAND_PX:
+        return rough
+    radians = np.deg2rad(rough - 90)
+    cos, sin = float(np.cos(radians)), float(np.sin(radians))
+    shift = (
+        centre[0] - cos * width / 2 + sin * height / 2,
+        centre[1] - sin * width / 2 - cos * height / 2,
+    )
+    upright = cv2.warpAffine(
+        luminance,
+        np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    bands = np.stack([upright[:third].mean(axis=0), upright[-third:].mean(axis=0)])
+    fine = cv2.resize(bands.astype(np.float32), (_FINE * width, 2), interpolation=cv2.INTER_LINEAR)
+    reach = round(_FINE * (0.12 * height + 2))
+    if fine.shape[1] < 6 * reach:
+        return rough
+    match = cv2.matchTemplate(fine[:1], fine[1:, reach:-reach], cv2.TM_CCOEFF_NORMED)[0]
+    if match.max() < _SAME_BARS:
+        return rough
+    aside = (reach - int(match.argmax())) / _FINE
+    return rough - float(np.degrees(np.arctan2(aside, height - third)))
 
 
 def _crookedness(quad: Quad, directions: Sequence[_Direction]) -> float:

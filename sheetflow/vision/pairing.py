@@ -6,17 +6,23 @@ so a missing code or picture cannot shift its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot
 from statistics import median
 
-from sheetflow.vision.geometry import Box, Point, side_of, union_of
+from sheetflow.vision.geometry import Box, Point, gaps_between, union_of
 from sheetflow.vision.layout import Cell
-from sheetflow.vision.segmentation import Kind, Region
+from sheetflow.vision.segmentation import TEXT_HEIGHT_PX, Kind, Region
 
 _OUT_OF_PLACE_PX = 30.0
+_IN_LINE_PX = 8.0
 _TOUCH_PX = 6.0
+_LABEL_REACH_PX = 60.0
+_LABEL_GAP_PX = 8.0
+_THICK_PX = 4.0
+_LEAST_SIZE = 0.03
+_ON_PICTURE = 0.5
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
 # .15 to .44 of ink, and gaps of .21 to .99.
@@ -92,6 +98,7 @@ def pair_pictures(
         An item for each cell, in the order of `cells`, and the layout that they follow, None
         where no cell shows both a code and a picture.
     """
+    regions = _of_some_size(cells, regions)
     found = [_first_look(cell, codes, regions) for cell in cells]
     layout = _voted_layout(cells, found, codes, side)
     if layout is None:
@@ -99,11 +106,23 @@ def pair_pictures(
     return [_item(cell, codes, regions, layout) for cell in cells], layout
 
 
+def _of_some_size(cells: Sequence[Cell], regions: Sequence[Region]) -> list[Region]:
+    """Leave out what is far too small for a picture, beside those of the other cells."""
+    largest = [max((part.box.area for part in _parts(cell, regions)), default=0) for cell in cells]
+    least = _LEAST_SIZE * median(largest) if largest else 0.0
+    return [
+        region for region in regions if region.kind is not Kind.PICTURE or region.box.area >= least
+    ]
+
+
 def _first_look(
     cell: Cell, codes: Sequence[Box], regions: Sequence[Region]
 ) -> tuple[list[int], Box | None]:
     inside = [i for i, code in enumerate(codes) if cell.box.contains(code.centre)]
-    return inside, _largest(_parts(cell, regions))
+    boxes = [part.box for part in _parts(cell, regions)]
+    largest = max((box.area for box in boxes), default=0.0)
+    alike = [box for box in boxes if box.area > _ALIKE * largest]
+    return inside, union_of(alike) if alike else None
 
 
 def _parts(cell: Cell, regions: Sequence[Region]) -> list[Region]:
@@ -112,10 +131,6 @@ def _parts(cell: Cell, regions: Sequence[Region]) -> list[Region]:
         for region in regions
         if region.kind is Kind.PICTURE and cell.box.contains(region.box.centre)
     ]
-
-
-def _largest(parts: Sequence[Region]) -> Box | None:
-    return max(parts, key=lambda part: part.box.area).box if parts else None
 
 
 def _voted_layout(
@@ -130,10 +145,12 @@ def _voted_layout(
     ]
     if not votes:
         return None
-    sides = [side_of(codes[code], picture) for code, picture in votes]
-    seen = max(sorted(set(sides)), key=sides.count)
+    gaps = [gaps_between(codes[code], picture) for code, picture in votes]
+    seen = _side(gaps)
     side = side or seen
-    agreeing = [vote for vote, its in zip(votes, sides, strict=True) if its == side] or votes
+    agreeing = [
+        vote for vote, its in zip(votes, gaps, strict=True) if its[side] > -_TOUCH_PX
+    ] or votes
     dx = median(picture.centre[0] - codes[code].centre[0] for code, picture in agreeing)
     dy = median(picture.centre[1] - codes[code].centre[1] for code, picture in agreeing)
     own = [
@@ -150,6 +167,20 @@ def _voted_layout(
     return Layout(side, (dx, dy), place, len(agreeing), seen)
 
 
+def _side(gaps: Sequence[Mapping[str, float]]) -> str:
+    """Return on which side of pictures labels stand: where most have a gap, and the widest.
+
+    A code may stand to the right of most pictures and yet below all of them.
+    """
+    return max(
+        gaps[0],
+        key=lambda name: (
+            sum(its[name] > -_TOUCH_PX for its in gaps),
+            median(its[name] for its in gaps),
+        ),
+    )
+
+
 def _item(
     cell: Cell, codes: Sequence[Box], regions: Sequence[Region], layout: Layout | None
 ) -> Item:
@@ -157,6 +188,7 @@ def _item(
     parts = _parts(cell, regions)
     code = _label_code(cell, inside, codes, parts, layout)
     decoys = tuple(i for i in inside if i != code)
+    others: list[Region] = []
     if layout is not None:
         place = layout.place
         expected = Box(
@@ -166,6 +198,12 @@ def _item(
         parts = [part for part in parts if _is_on_picture_side(part.box, label, layout)]
         # A caption that blurs into the code reaches across its edge; pictures stay clear of it.
         parts = [part for part in parts if _is_clear_of(part.box, label, layout)] or parts
+        parts = [part for part in parts if not _is_line_between(part.box, label, parts, layout)]
+        others = [part for part in _parts(cell, regions) if part not in parts]
+    is_small = False
+    if not parts and code is not None and layout is not None:
+        parts = _small_parts(cell, codes[code], regions, layout)
+        is_small = bool(parts)
     parts = _without_specks(parts) if parts else []
     picture = union_of(part.box for part in parts) if parts else None
     placeholders = [
@@ -178,8 +216,15 @@ def _item(
         picture = None if placeholders else picture
     placeholder = max(placeholders, key=lambda box: box.area, default=None)
     doubts = _doubts(cell, codes, code, picture, layout)
-    if code is not None and picture is not None and _is_scattered(parts, layout):
-        doubts += ("what was taken for the picture may be several things",)
+    if code is not None and picture is not None:
+        if any(codes[i].share_inside(picture) < _ON_PICTURE for i in decoys):
+            doubts += ("another code stands beside this one",)
+        if is_small:
+            doubts += ("what was taken for the picture is as low as a line of text",)
+        if _is_scattered(parts, layout):
+            doubts += ("what was taken for the picture may be several things",)
+        if any(_is_beside(other.box, picture, codes[code]) for other in others):
+            doubts += ("something else stands beside the code that may belong to the picture",)
     return Item(cell, code, picture, placeholder, decoys, doubts)
 
 
@@ -197,6 +242,13 @@ def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
         or sum(part.area for part in parts) < _LEAST_INK * around.area
         or ((layout is None or layout.votes < 2) and areas[-2] > _ALIKE * areas[-1])
     )
+
+
+def _is_beside(other: Box, picture: Box, code: Box) -> bool:
+    """Tell whether something as large as the picture was left out for being on the code's side."""
+    label = code.grown(max(1.5 * min(code.width, code.height), _LABEL_REACH_PX))
+    is_label = other.share_inside(label) > 0.5
+    return other.area > _ALIKE * picture.area and not is_label
 
 
 def _widest_gap(boxes: Sequence[Box]) -> float:
@@ -230,9 +282,31 @@ def _doubts(
     doubts = []
     if codes[code].share_inside(picture) > 0.15:
         doubts.append("the picture could not be told from its label")
-    if layout is not None and layout.displacement(codes[code], cell.box) > _OUT_OF_PLACE_PX:
+    if (
+        layout is not None
+        and layout.displacement(codes[code], cell.box) > _OUT_OF_PLACE_PX
+        and not _is_in_line(codes[code], codes)
+    ):
         doubts.append("the code stands elsewhere than those of other pictures")
     return tuple(doubts)
+
+
+def _is_in_line(code: Box, codes: Sequence[Box]) -> bool:
+    """Tell whether a code lines up with another one in its row and with another in its column."""
+    others = [other for other in codes if other is not code]
+    return any(_apart(code, other, "x") < _IN_LINE_PX for other in others) and any(
+        _apart(code, other, "y") < _IN_LINE_PX for other in others
+    )
+
+
+def _apart(first: Box, second: Box, axis: str) -> float:
+    """Return how far starts, middles or ends along an axis lie apart, whichever are nearest."""
+    if axis == "x":
+        ends = ((first.left, second.left), (first.right, second.right))
+    else:
+        ends = ((first.top, second.top), (first.bottom, second.bottom))
+    (a, b), (c, d) = ends
+    return min(abs(a - b), abs(c - d), abs(a + c - b - d) / 2)
 
 
 def _label_code(
@@ -280,6 +354,35 @@ def _is_clear_of(part: Box, label: Box, layout: Layout) -> bool:
         "right": part.right < label.left + _TOUCH_PX,
         "left": part.left > label.right - _TOUCH_PX,
     }[layout.side]
+
+
+def _small_parts(cell: Cell, code: Box, regions: Sequence[Region], layout: Layout) -> list[Region]:
+    """Return pieces low enough for text that stand where the sheet's other pictures do."""
+    x, y = (own + away for own, away in zip(code.centre, layout.offset, strict=True))
+    pieces = [
+        region
+        for region in regions
+        if region.kind is Kind.TEXT
+        and cell.box.contains(region.box.centre)
+        and _is_on_picture_side(region.box, code, layout)
+        and region.stroke_px > _THICK_PX
+    ]
+    if not pieces or not union_of(piece.box for piece in pieces).grown(_TOUCH_PX).contains((x, y)):
+        return []
+    return pieces
+
+
+def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Layout) -> bool:
+    """Tell whether a part is low enough for text, and lies between code and picture."""
+    largest = max((other.box for other in parts), key=lambda box: box.area)
+    # What touches the code are its digits, maybe with a price below.
+    highest = (2 if _gap(part, label) < _LABEL_GAP_PX else 1) * TEXT_HEIGHT_PX
+    if part.height > highest or part.area > _ALIKE * largest.area:
+        return False
+    return {
+        "below": largest.bottom < part.top < label.top,
+        "above": label.bottom < part.bottom < largest.top,
+    }.get(layout.side, False)
 
 
 def _without_specks(parts: Sequence[Region]) -> list[Region]:

@@ -9,10 +9,11 @@ docs/decisions/0014-pdf.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
-from math import hypot, sqrt
+from math import hypot, isfinite, prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,23 +92,26 @@ class PdfPages:
     def _scale(self, page: pypdfium2.PdfPage, number: int, max_pixels: int) -> float:
         """Return how many pixels a point should have."""
         width, height = page.get_size()
-        if width <= 0 or height <= 0:
+        if not (isfinite(width * height) and min(width, height) > 0):
             raise self._errors("a page of no size")
-        scale, is_scan = _of_scan(page)
-        pixels = width * height * scale**2
+        images = list(_images_on(page))
+        self._refuse_large(max((image.pixels for image in images), default=0), number, max_pixels)
+        scale, is_scan = _of_scan(page, images)
         if is_scan:
-            # The scan itself may be cut by the page, as its margins often are.
-            if pixels > max_pixels:
-                raise ImageTooLarge(
-                    f"page {number} is a scan of {pixels / 1e6:.0f} million pixels, more than the "
-                    f"limit of {max_pixels / 1e6:g} million",
-                    cure="Scan at a lower resolution, or raise SHEETFLOW_MAX_PIXELS",
-                    sheet=self._sheet,
-                )
+            self._refuse_large(width * height * scale**2, number, max_pixels)
             return scale
         scale = max(scale, _DRAWN_DPI / _POINTS_AN_INCH)
         most = min(_DRAWN_PIXELS_AT_MOST, max_pixels)
         return min(scale, sqrt(most / (width * height)))
+
+    def _refuse_large(self, pixels: float, number: int, max_pixels: int) -> None:
+        if pixels > max_pixels:
+            raise ImageTooLarge(
+                f"page {number} has a picture of {pixels / 1e6:.0f} million pixels, more than the "
+                f"limit of {max_pixels / 1e6:g} million",
+                cure="Scan at a lower resolution, or raise SHEETFLOW_MAX_PIXELS",
+                sheet=self._sheet,
+            )
 
     @contextmanager
     def _opened(self, number: int) -> Iterator[pypdfium2.PdfPage]:
@@ -161,7 +165,36 @@ def _rendered(page: pypdfium2.PdfPage, scale: float) -> Pixels:
     return np.array(bitmap.to_numpy()[..., :3])
 
 
-def _of_scan(page: pypdfium2.PdfPage) -> tuple[float, bool]:
+@dataclass(frozen=True)
+class _Image:
+    """A picture on a page: its size in pixels and, however it is turned, in points."""
+
+    object: Any
+    size_px: tuple[int, int]
+    size_pt: tuple[float, float]
+
+    @property
+    def pixels(self) -> int:
+        return prod(self.size_px)
+
+
+def _objects_on(page: pypdfium2.PdfPage) -> Iterator[Any]:
+    return islice(page.get_objects(), _OBJECTS_LOOKED_AT)
+
+
+def _images_on(page: pypdfium2.PdfPage) -> Iterator[_Image]:
+    import pypdfium2.raw as pdfium
+
+    for thing in _objects_on(page):
+        if thing.type == pdfium.FPDF_PAGEOBJ_IMAGE:
+            matrix, form = thing.get_matrix(), thing.container
+            while form is not None:
+                matrix, form = matrix.multiply(form.get_matrix()), form.container
+            size_pt = (hypot(matrix.a, matrix.b), hypot(matrix.c, matrix.d))
+            yield _Image(thing, thing.get_px_size(), size_pt)
+
+
+def _of_scan(page: pypdfium2.PdfPage, images: Sequence[_Image]) -> tuple[float, bool]:
     """Return the pixels a point of the pictures that cover a page, and whether they are all of it.
 
     0 if none does. A scan may lie in layers, text sharper than ground: the sharpest counts.
@@ -169,22 +202,29 @@ def _of_scan(page: pypdfium2.PdfPage) -> tuple[float, bool]:
     import pypdfium2.raw as pdfium
 
     left, bottom, right, top = page.get_bbox()
-    area = (right - left) * (top - bottom)
-    sharpest, is_all = 0.0, True
-    for thing in islice(page.get_objects(max_depth=1), _OBJECTS_LOOKED_AT):
-        if thing.type == pdfium.FPDF_PAGEOBJ_IMAGE:
-            width_pt, height_pt = _extent(thing)
-            if width_pt * height_pt >= _COVERS * area:
-                _refuse_undecodable(thing)
-                width_px, height_px = thing.get_px_size()
-                sharpest = max(sharpest, width_px / width_pt, height_px / height_pt)
-                continue
-        is_hidden = (
-            thing.type == pdfium.FPDF_PAGEOBJ_TEXT
-            and pdfium.FPDFTextObj_GetTextRenderMode(thing) == _INVISIBLE
-        )
-        is_all = is_all and is_hidden
-    return sharpest, is_all and sharpest > 0
+    least = _COVERS * (right - left) * (top - bottom)
+    covering = [image for image in images if prod(image.size_pt) >= least > 0]
+    for image in covering:
+        _refuse_undecodable(image.object)
+    others = sum(
+        thing.type not in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_FORM)
+        and not _is_hidden(thing)
+        for thing in _objects_on(page)
+    )
+    scales = (
+        px / pt for image in covering for px, pt in zip(image.size_px, image.size_pt, strict=True)
+    )
+    is_all = bool(covering) and len(covering) == len(images) and not others
+    return max(scales, default=0.0), is_all
+
+
+def _is_hidden(thing: Any) -> bool:
+    """Tell whether an object is text that is not drawn."""
+    import pypdfium2.raw as pdfium
+
+    if thing.type != pdfium.FPDF_PAGEOBJ_TEXT:
+        return False
+    return bool(pdfium.FPDFTextObj_GetTextRenderMode(thing) == _INVISIBLE)
 
 
 def _refuse_undecodable(image: Any) -> None:
@@ -200,9 +240,3 @@ def _refuse_undecodable(image: Any) -> None:
         raise pypdfium2.PdfiumError("its scan cannot be decoded") from error
     if image.get_filters() == ["DCTDecode"] and b"\xff\xd9" not in bytes(image.get_data()[-65536:]):
         raise pypdfium2.PdfiumError("its JPEG was cut short")
-
-
-def _extent(image: Any) -> tuple[float, float]:
-    """Return how wide and high an image is on its page, in points, however it is turned."""
-    matrix = image.get_matrix()
-    return hypot(matrix.a, matrix.b), hypot(matrix.c, matrix.d)

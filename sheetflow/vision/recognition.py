@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from sheetflow.reading import SheetReading, Symbol
 from sheetflow.symbologies import RETAIL_SYMBOLOGIES
-from sheetflow.vision.barcodes import decode_label, decode_symbols
+from sheetflow.vision.barcodes import MATRIX_SYMBOLOGIES, decode_label, decode_symbols
+from sheetflow.vision.bars import are_bars, whole_bars
 from sheetflow.vision.findings import Findings, reading_of
 from sheetflow.vision.frames import find_frames, frames_of_items
 from sheetflow.vision.geometry import (
@@ -27,10 +28,11 @@ from sheetflow.vision.geometry import (
     box_around,
     inverse,
     move_quad,
+    quad_angle,
     scaling,
     union_of,
 )
-from sheetflow.vision.ground import find_print
+from sheetflow.vision.ground import Print, find_print
 from sheetflow.vision.images import SheetImage
 from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
 from sheetflow.vision.lines import Lines, find_lines, segments_across
@@ -94,16 +96,20 @@ def read_sheet(
         symbols = decode_label(image.luminance, symbologies=symbologies)
     page, lines = _straight_page(image, symbols)
     codes = _on_page(symbols, page)
-    frames = frames_of_items(find_frames(lines), codes, lines)
-    printed = find_print(page.rgb, page.inside, frames, codes)
-    regions = classify(page.rgb, printed, frames, codes)
+    frames, printed, regions = _printed(page, lines, codes)
+    found = _read_bars(image, page, regions, symbologies)
+    if found:
+        symbols = [*symbols, *found]
+        page, lines = _straight_page(image, symbols)
+        codes = _on_page(symbols, page)
+        frames, printed, regions = _printed(page, lines, codes)
     grid = _grid(page, frames, codes, regions, settings)
     items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, symbologies)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
-        regions = classify(page.rgb, printed, frames, codes)
+        regions = _without_label_texts(classify(page.rgb, printed, frames, codes), frames)
         items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     is_empty = not regions and not symbols and float(image.luminance.mean()) > _PAPER
     findings = Findings(
@@ -121,6 +127,37 @@ def read_sheet(
         expected_pairs=settings.expected_pairs,
         contradictions=_contradictions(settings, grid, layout),
     )
+
+
+def _printed(
+    page: UprightPage, lines: Lines, codes: Sequence[Box]
+) -> tuple[list[Box], Print, list[Region]]:
+    """Return the page's frames, its print, and what each piece of that shows."""
+    frames = frames_of_items(find_frames(lines), codes, lines)
+    printed = find_print(page.rgb, page.inside, frames, codes)
+    regions = classify(page.rgb, printed, frames, codes)
+    return frames, printed, _without_label_texts(regions, frames)
+
+
+def _without_label_texts(regions: Sequence[Region], frames: Sequence[Box]) -> list[Region]:
+    """Call everything inside of frames a text where these are drawn around labels alone."""
+    if not _are_around_labels(frames, regions):
+        return list(regions)
+    return [
+        replace(region, kind=Kind.TEXT)
+        if any(frame.contains(region.box.centre) for frame in frames)
+        else region
+        for region in regions
+    ]
+
+
+def _are_around_labels(frames: Sequence[Box], regions: Sequence[Region]) -> bool:
+    """Tell whether most of what may be pictures stands outside of the frames."""
+    pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
+    framed = sum(
+        box.area for box in pictures if any(frame.contains(box.centre) for frame in frames)
+    )
+    return bool(frames) and 2 * framed < sum(box.area for box in pictures)
 
 
 def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[UprightPage, Lines]:
@@ -152,7 +189,17 @@ def _long_lines(mask: NDArray[np.uint8]) -> list[tuple[Point, Point]]:
 
 
 def _on_page(symbols: Sequence[Symbol], page: UprightPage) -> list[Box]:
-    return [box_around(move_quad(symbol.quad, page.to_page)) for symbol in symbols]
+    """Return the boxes of symbols on the page, with all of their bars."""
+    grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    boxes = []
+    for symbol in symbols:
+        quad = move_quad(symbol.quad, page.to_page)
+        box = box_around(quad)
+        if symbol.symbology not in MATRIX_SYMBOLOGIES:
+            quarters = round(quad_angle(quad) / 90)
+            box = whole_bars(grey, box, is_upright=quarters % 2 == 0)
+        boxes.append(box)
+    return boxes
 
 
 def _grid(
@@ -163,13 +210,12 @@ def _grid(
     settings: RecognitionSettings,
 ) -> Grid:
     height, width = page.inside.shape
+    if frames and not _are_around_labels(frames, regions):
+        return Grid(tuple(cells_from_frames(frames)))
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
-    if frames:
-        framed = sum(any(frame.contains(box.centre) for frame in frames) for box in pictures)
-        if 2 * framed >= len(pictures):
-            return Grid(tuple(cells_from_frames(frames)))
+    outside = sum(not any(frame.contains(code.centre) for frame in frames) for code in codes)
     return cells_from_anchors(
-        frames or codes,
+        frames if frames and 4 * outside <= len(codes) else codes,
         pictures,
         Box(0, 0, width, height),
         size=settings.grid,
@@ -187,6 +233,18 @@ def _contradictions(
     if settings.label_side is not None and layout is not None and layout.seen != layout.side:
         seen, known = _SIDES[layout.seen], _SIDES[layout.side]
         yield f"labels seem to stand {seen} their pictures, not {known} them"
+
+
+def _read_bars(
+    image: SheetImage, page: UprightPage, regions: Sequence[Region], symbologies: Sequence[str]
+) -> list[Symbol]:
+    """Look again, harder, at what looks like the bars of a code that was not read."""
+    grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    found: list[Symbol] = []
+    for region in regions:
+        if region.kind is Kind.PICTURE and are_bars(grey, region.box):
+            found += _read_label(image, page, region.box.grown(_LABEL_MARGIN_PX), symbologies)
+    return found
 
 
 def _read_missing(

@@ -20,8 +20,10 @@ TEXT_HEIGHT_PX = 25.0
 
 _LETTER_HEIGHT_PX = 17.0
 _TEXT_STROKE_PX = 3.3
+_TO_DIGITS_PX = 7
 _SMALLEST_PART_PX = 7
 _BLUR_SHARE = 0.45
+_LEAST_FIELD = 0.6  # hardly darker than the paper, it is seen with holes
 _RULE_SHARE = 0.5
 _RULE_HEIGHT_PX = 14
 
@@ -42,11 +44,13 @@ class Region:
         box: Around it, in page pixels.
         area: Pixels that belong to it.
         kind: What it shows.
+        stroke_px: From the middle of its thickest stroke to the edge.
     """
 
     box: Box
     area: int
     kind: Kind
+    stroke_px: float = 0.0
 
 
 def classify(
@@ -73,11 +77,12 @@ def classify(
         if _is_outline(box, area, [*frames, *codes]):
             continue
         kind = Kind.PICTURE
-        if _is_text(box, float(strokes[index])):
+        stroke = float(strokes[index])
+        if _is_text(box, stroke) or _is_written_on_code(box, stroke, codes):
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
-        regions.append(Region(_tightened(box, printed.strength), area, kind))
+        regions.append(Region(_tightened(box, printed.strength), area, kind, stroke))
     return _without_margins(_with_whole_lines(regions), codes, ink.shape[1])
 
 
@@ -169,6 +174,17 @@ def _is_text(box: Box, stroke_px: float) -> bool:
     return box.height <= TEXT_HEIGHT_PX and (is_long or stroke_px <= _TEXT_STROKE_PX)
 
 
+def _is_written_on_code(box: Box, stroke_px: float, codes: Sequence[Box]) -> bool:
+    """Tell whether a piece is the lines of text right above or below a code's bars."""
+    if box.height > 2 * TEXT_HEIGHT_PX or stroke_px > 1.6 * _TEXT_STROKE_PX:
+        return False
+    return any(
+        max(box.top - code.bottom, code.top - box.bottom) < _TO_DIGITS_PX
+        and min(box.right, code.right) - max(box.left, code.left) > 0.5 * min(box.width, code.width)
+        for code in codes
+    )
+
+
 def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
     """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it."""
     for code in codes:
@@ -187,7 +203,7 @@ def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
 
 def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     """Tell whether a region is a flat, light grey field, as "no image" is drawn, text aside."""
-    if area < 0.9 * box.area or min(box.width, box.height) < 30:
+    if area < _LEAST_FIELD * box.area or min(box.width, box.height) < 30:
         return False
     left, top, right, bottom = box.grown(-4).pixel_edges(rgb.shape)
     soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32)

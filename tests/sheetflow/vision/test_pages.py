@@ -77,8 +77,27 @@ def test_a_drawing_on_a_coarse_picture_is_rendered_finely() -> None:
 def test_a_poster_is_rendered_more_coarsely_and_a_large_scan_is_refused() -> None:
     (page,) = pages(drawn_pdf(RECTANGLE, size_pt=(14_400, 7_200)), max_pixels=20_000)
     assert page.size_px == (200, 100)
-    with pytest.raises(ImageTooLarge, match="page 1 is a scan"):
+    with pytest.raises(ImageTooLarge, match="page 1 has a picture of"):
         pages(scanned_pdf(noise(1)), max_pixels=1000)
+
+
+def test_a_picture_that_swells_is_refused_before_it_is_decoded() -> None:
+    bomb = scanned_pdf(noise(1)).replace(b"/Width 61", b"/Width 60000")
+    with pytest.raises(ImageTooLarge, match="3600 million pixels"):
+        pages(bomb.replace(b"/Height 43", b"/Height 60000"))
+
+
+def test_a_scan_that_is_wrapped_up_keeps_its_resolution() -> None:
+    document, buffer = pypdfium2.PdfDocument(scanned_pdf(noise(1), dpi=150)), io.BytesIO()
+    wrapped = document.page_as_xobject(0, document).as_pageobject()
+    wrapped.set_matrix(pypdfium2.PdfMatrix().scale(2, 2))
+    width, height = document[0].get_size()
+    page = document.new_page(2 * width, 2 * height)
+    page.insert_obj(wrapped)
+    page.gen_content()
+    document.save(buffer)
+    once, again = pages(buffer.getvalue())
+    np.testing.assert_array_equal(once.luminance, again.luminance)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetflow.vision.geometry import Box
-from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
+from sheetflow.vision.layout import Cell, Grid, cells_from_anchors, cells_from_frames
 from sheetflow.vision.pairing import Item, pair_pictures
 from sheetflow.vision.segmentation import Kind, Region
 
@@ -201,3 +201,39 @@ def test_a_known_size_is_preferred_to_what_seems_likelier() -> None:
     for size in [(3, 2), (4, 2)]:
         grid = cells_from_anchors(header, sheet.pictures, PAGE, size=size)
         assert grid.size == size
+
+
+def test_a_code_unlike_the_others_above_the_grid_makes_no_row() -> None:
+    sheet = Sheet(3, 2, "below")
+    header = [*sheet.codes, Box(700, 20, 60, 60)]
+    assert cells_from_anchors(header, sheet.pictures, PAGE).size == (3, 2)
+
+
+def test_codes_below_and_aside_of_their_pictures_keep_all_parts_of_a_wide_one() -> None:
+    codes = [Box(200, 150 + 200 * row, 180, 40) for row in range(4)]
+    narrow = [picture(Box(40, 40 + 200 * row, 90, 100)) for row in range(3)]
+    parts = [picture(Box(40 + 110 * part, 640, 100, 100)) for part in range(3)]
+    cells = [Cell(row, 0, Box(0, 200 * row, 400, 200)) for row in range(4)]
+    items, layout = pair_pictures(cells, codes, [*narrow, *parts])
+    assert layout is not None
+    assert layout.side == "below"
+    assert items[3].picture == Box(40, 640, 320, 100)
+
+
+def test_what_is_left_out_beside_the_code_and_as_large_as_the_picture_is_doubted() -> None:
+    codes = [Box(200, 150 + 200 * row, 180, 40) for row in range(4)]
+    regions = [picture(Box(220, 40 + 200 * row, 90, 100)) for row in range(4)]
+    beside = picture(Box(20, 560, 90, 38))
+    cells = [Cell(row, 0, Box(0, 200 * row, 400, 200)) for row in range(4)]
+    items, _ = pair_pictures(cells, codes, [*regions, beside])
+    assert [bool(item.doubts) for item in items] == [False, False, True, False]
+
+
+def test_a_second_code_beside_the_pictures_own_is_doubted() -> None:
+    codes = [Box(200, 150 + 200 * row, 180, 40) for row in range(3)]
+    regions = [picture(Box(220, 40 + 200 * row, 90, 100)) for row in range(3)]
+    stray = Box(20, 260, 120, 30)
+    cells = [Cell(row, 0, Box(0, 200 * row, 400, 200)) for row in range(3)]
+    items, _ = pair_pictures(cells, [*codes, stray], regions)
+    assert [item.code for item in items] == [0, 1, 2]
+    assert [bool(item.doubts) for item in items] == [False, True, False]
