@@ -43,6 +43,7 @@ from sheetflow.vision.barcodes import decode_label
 from sheetflow.vision.geometry import Quad
 from sheetflow.vision.images import SheetImage, load_image
 from sheetflow.vision.overlay import draw_overlay
+from sheetflow.vision.pages import SheetFile
 from sheetflow.vision.recognition import read_sheet
 
 RETAIL_FOLDERS = ("ean", "upc", "code128", "code39", "itf", "qrcode")
@@ -163,7 +164,7 @@ def _score(
     faults: Path | None = None,
 ) -> Counter[str]:
     start = time.process_time()
-    image = load_image(data, sheet=truth["file"])
+    image = SheetFile(data, sheet=truth["file"]).page(truth.get("page", 1))
     reading = read_sheet(image)
     seconds = time.process_time() - start
     counts = _sheet_counts(truth, reading, seconds, is_spoilt=is_spoilt)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sheetflow.settings import OnDoubt, Settings
+from sheetflow.settings import GivenSettings, OnDoubt
 from sheetflow.symbologies import SYMBOLOGIES
 
 
@@ -82,7 +82,7 @@ class KnownSheets(BaseModel):
     @model_validator(mode="after")
     def _can_be(self) -> KnownSheets:
         # Refused in the form, and not when the run has begun.
-        Settings(**self.chosen())
+        GivenSettings(**self.chosen())
         return self
 
     def chosen(self) -> dict[str, Any]:

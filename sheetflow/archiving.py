@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sheetflow.custody.archive import archive_duplicate, archive_sheet, plan_duplicate
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.journal import Event, forget_sheet, load_entry, whoami
+from sheetflow.custody.journal import Event, forget_sheet, load_entry
 from sheetflow.custody.leases import check_lease
 from sheetflow.custody.names import shown_name
 from sheetflow.receipts import UploadReceipt
@@ -59,14 +59,14 @@ def archive_twin(
     Returns:
         Where the file is now.
     """
-    plan = plan_duplicate(folders, sheet)
+    plan = plan_duplicate(folders, sheet, flow_run_id=flow_run_id)
     note = f"{shown_name(sheet.name)}: the same bytes again, a duplicate of {shown_name(twin)}"
     write_duplicate(
         store,
         sheet.sha256,
         name=sheet.name,
         archived_name=plan.archived_name,
-        event=Event(str(State.ARCHIVED), plan.at, whoami(), flow_run_id, note),
+        event=Event(str(State.ARCHIVED), plan.at, plan.by, plan.flow_run_id, note),
     )
     # Last, and by the same plan: killed anywhere before, the next run writes the same once more.
     return archive_duplicate(folders, sheet)

@@ -18,7 +18,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.lease_files import LEASE_S
@@ -384,6 +384,22 @@ class Settings(BaseSettings):
             quarantine=place(self.rejected_dir, "images_rejected"),
             state=root / ".sheetflow",
         )
+
+
+class GivenSettings(Settings):
+    """Settings as they are given, whatever the environment says: to check what a form asks for."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - of the protocol
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return what was given, alone."""
+        return (init_settings,)
 
 
 def _size_of(grid: str) -> tuple[int, int]:

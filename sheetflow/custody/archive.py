@@ -20,6 +20,7 @@ from sheetflow.custody.journal import (
     now_iso,
     save_duplicate,
     save_entry,
+    whoami,
 )
 from sheetflow.custody.leases import check_lease
 from sheetflow.custody.names import shown_name
@@ -112,7 +113,7 @@ def release_sheet(
     return target
 
 
-def plan_duplicate(folders: Folders, sheet: Sheet) -> Duplicate:
+def plan_duplicate(folders: Folders, sheet: Sheet, *, flow_run_id: str | None = None) -> Duplicate:
     """Write down under which name a duplicate will be archived, and return that; once a file.
 
     Without it a move that was killed between the copy and the removal would be begun again under
@@ -126,7 +127,8 @@ def plan_duplicate(folders: Folders, sheet: Sheet) -> Duplicate:
         target = folders.archive / plan.archived_name
         if not os.path.lexists(target) or digest_file(target) == sheet.sha256:
             return plan
-    plan = Duplicate(origin, unused_name(folders.archive, sheet.name), now_iso())
+    name = unused_name(folders.archive, sheet.name)
+    plan = Duplicate(origin, name, now_iso(), whoami(), flow_run_id)
     save_duplicate(folders, sheet.sha256, plan)
     return plan
 

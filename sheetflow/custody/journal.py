@@ -202,11 +202,15 @@ class Duplicate:
         origin: The very file.
         archived_name: The name that it gets in the archive.
         at: When that was decided, UTC, ISO 8601; the ledger's event has the same time.
+        by: Who decided it, and
+        flow_run_id: in which run: one that tells the ledger again tells the same event.
     """
 
     origin: Origin
     archived_name: str
     at: str
+    by: str
+    flow_run_id: str | None = None
 
 
 def load_duplicate(folders: Folders, sha256: str) -> Duplicate | None:

@@ -248,6 +248,24 @@ def test_a_second_file_with_the_same_bytes_is_recorded_as_a_duplicate(
     assert database.sheets.find_one()["duplicates"][0]["archived_name"] == "copy.png"
 
 
+def test_a_duplicate_whose_run_was_killed_before_the_move_is_told_once(
+    folders, store, mugs, drop, database, found, monkeypatch
+) -> None:
+    again = Sheet("again.png", digest_bytes(b"mugs"), drop("again.png", b"mugs"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sheetflow.archiving.archive_duplicate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            archive_twin(folders, store, again, twin="mugs.png", flow_run_id="the killed one")
+    archive_twin(folders, store, again, twin="mugs.png", flow_run_id="the next one")
+    notes = [event["note"] or "" for event in database.sheets.find_one()["history"]]
+    assert sum("the same bytes again" in note for note in notes) == 1
+    assert found() == {}
+
+
 def test_a_duplicate_stands_in_for_a_file_that_is_gone(
     folders, store, mugs, drop, database, found, mended
 ) -> None:
