@@ -7,8 +7,15 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import FlowRunSort
 
 from deployments.automations import bring_about, zombie_automation
 from sheetflow.custody.folders import prepare_folders
@@ -26,21 +33,24 @@ def test_a_run_that_falls_silent_is_ended_by_the_server(
     shop.drop(8)
     with shop.api.client() as client:
         bring_about(client, [zombie_automation(silence=SILENCE)])
+        before = running(client)  # what other tests have killed, perhaps
         with command(
             "ingest", settings=settings, cwd=tmp_path, PREFECT_API_URL=prefect_server
         ) as process:
-            run = wait_for(lambda: running(client), "a run")
-            wait_for(lambda: str(run.id) in heartbeats(client), "a heartbeat")
+            (run,) = wait_for(lambda: running(client) - before, "a run")
+            wait_for(lambda: str(run) in heartbeats(client), "a heartbeat")
             os.killpg(process.pid, signal.SIGKILL)
-            ended = wait_for(lambda: shop.api.ended(run.id), "its end")
+            ended = wait_for(lambda: shop.api.ended(run), "its end")
         bring_about(client, [], only=True)
     assert ended.state.type is StateType.CRASHED
     assert "no sign of life for 35 seconds" in ended.state.message
 
 
-def running(client: Any) -> FlowRun | None:
-    runs = client.read_flow_runs()
-    return next((run for run in runs if run.state.type is StateType.RUNNING), None)
+def running(client: Any) -> set[UUID]:
+    of_type = FlowRunFilterStateType(any_=[StateType.RUNNING])
+    wanted = FlowRunFilter(state=FlowRunFilterState(type=of_type))
+    newest = FlowRunSort.START_TIME_DESC
+    return {run.id for run in client.read_flow_runs(flow_run_filter=wanted, sort=newest)}
 
 
 def heartbeats(client: Any) -> str:
