@@ -18,7 +18,7 @@ from sheetflow.custody.files import is_there
 from sheetflow.custody.journal import Entry, load_entry, record_failure
 from sheetflow.custody.leases import LeaseLost
 from sheetflow.custody.names import shown_name
-from sheetflow.custody.results import discard_result, has_result, load_result
+from sheetflow.custody.results import discard_result, load_reading, load_result
 from sheetflow.custody.reviewing import rejection_of
 from sheetflow.custody.staging import adopt_staged, staged_twin
 from sheetflow.errors import (
@@ -199,8 +199,10 @@ class Journey:
             or sheet.path.parent != self._bench.folders.staging
         ):
             return False
-        if rejection_of(entry) is not None or not has_result(self._bench.folders, sheet.sha256):
-            return False  # a rejection that was not carried out, or nothing a person could look at
+        if rejection_of(entry) is not None:
+            return False  # it was not carried out
+        if load_reading(self._bench.folders, sheet.sha256) is None:
+            return False  # nothing that a person could look at, or an earlier version's
         store_certain = self._bench.settings.on_doubt is OnDoubt.STORE_CERTAIN
         return not (store_certain and entry.stored_pairs == 0)
 

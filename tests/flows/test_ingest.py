@@ -210,6 +210,15 @@ def test_a_sheet_with_an_unreadable_code_is_held_and_shifts_nothing(
     assert again.task_runs() == []
 
 
+def test_a_held_sheet_is_read_again_if_an_earlier_version_read_it(run, folders, drawn) -> None:
+    (folders.inbox / "a.png").write_bytes(drawn(5, scribbled_codes=frozenset({1}))[0])
+    run(ingest_sheets)
+    (kept,) = folders.state.glob("work/*/result/reading.json")
+    kept.write_text(kept.read_text().replace('"pairs"', '"of an earlier version"'))
+    assert run(ingest_sheets).states == {"a.png": "needs_review"}
+    assert '"pairs"' in kept.read_text()
+
+
 def test_certain_pairs_are_stored_where_that_was_chosen(run, folders, database, drawn) -> None:
     data, truth = drawn(5, scribbled_codes=frozenset({1}))
     (folders.inbox / "a.png").write_bytes(data)
