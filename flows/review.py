@@ -36,7 +36,7 @@ from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, whoami
 from sheetflow.custody.lookup import Found, choose, staged_sheets
 from sheetflow.custody.names import portable_name, shown_name
-from sheetflow.custody.results import has_result
+from sheetflow.custody.results import load_reading
 from sheetflow.custody.reviewing import UnderReview, look_at_sheet
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.review.answers import AnswerRefused, decided
@@ -124,7 +124,8 @@ def _last_answer(run: FlowRun) -> Mapping[str, Any] | None:
 
 def _is_to_be_asked(folders: Folders, found: Found) -> bool:
     """Tell whether a sheet waits for a person, and there is something to look at."""
-    return found.state is State.NEEDS_REVIEW and has_result(folders, found.sha256 or "")
+    held = found.state is State.NEEDS_REVIEW
+    return held and load_reading(folders, found.sha256 or "") is not None
 
 
 def _now(folders: Folders, found: Found) -> Found:

@@ -125,12 +125,6 @@ def lines_to_store(folders: Folders, sheet: Sheet) -> dict[str, str | None] | No
     return {pair.code: cut.get((pair.code, pair.picture_quad)) for pair in decided.pairs}
 
 
-def has_result(folders: Folders, sha256: str) -> bool:
-    """Tell whether a sheet's work products are there, without reading them."""
-    folder = work_folder(folders, sha256)
-    return any((folder / name / _READING).is_file() for name in (_RESULT, _REVIEWED))
-
-
 def discard_result(folders: Folders, sheet: Sheet) -> None:
     """Throw a sheet's work products away, so that it is processed again."""
     for name in (_RESULT, _REVIEWED):
