@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -60,14 +61,19 @@ def _archived(
         )
         return
     if receipt.get("complete"):
-        yield from _leftovers(folders, document, path)
+        yield from _leftovers(folders, store, document, path)
     if sample.holds(document["_id"]):
         yield from _receipt(folders, store, document, path, report, may_mend=not forced)
 
 
-def _leftovers(folders: Folders, document: Document, path: Path) -> Iterator[Problem]:
+def _leftovers(folders: Folders, store: Store, document: Document, path: Path) -> Iterator[Problem]:
     sha256 = document["_id"]
-    if _is_kept(folders, sha256) and is_at_rest(folders, sha256) and _is_kept(folders, sha256):
+    # Looked at once more when it is at rest: a run may just have ended.
+    if (
+        _is_left(folders, store, sha256)
+        and is_at_rest(folders, sha256)
+        and _is_left(folders, store, sha256)
+    ):
         yield Problem(
             "orphaned_work",
             document["name"],
@@ -78,10 +84,17 @@ def _leftovers(folders: Folders, document: Document, path: Path) -> Iterator[Pro
         )
 
 
-def _is_kept(folders: Folders, sha256: str) -> bool:
+def _is_left(folders: Folders, store: Store, sha256: str) -> bool:
+    """Tell whether work products are kept that no run and no undoing of a force needs."""
     entry = load_entry(folders, sha256)
-    staged = entry is not None and os.path.lexists(folders.staging / entry.staged_name)
-    return (entry is not None and not staged) or load_forced(folders, sha256) is not None
+    if entry is not None:
+        return not os.path.lexists(folders.staging / entry.staged_name)
+    record = load_forced(folders, sha256)
+    if record is None:
+        return False
+    forced_at = datetime.fromisoformat(record.release.at)
+    events = (sheet_document(store, sha256) or {}).get("history") or ()
+    return any(event["state"] == State.ARCHIVED and event["at"] > forced_at for event in events)
 
 
 def _receipt(

@@ -26,6 +26,7 @@ from sheetflow.custody.results import save_result
 from sheetflow.custody.staging import adopt_staged, stage_sheet
 from sheetflow.errors import UnreadableImage, UsageError
 from sheetflow.reading import Pair, SheetReading
+from sheetflow.receipts import UploadReceipt
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import open_store
 from sheetflow.store.ledger import archived_twin, write_entry
@@ -53,15 +54,25 @@ def staged(folders, drop, store):
 
 
 @pytest.fixture
-def finish(folders, store):
-    """Process, upload and archive a staged sheet, as a run does."""
+def uploaded(folders, store):
+    """Process and upload a staged sheet, as a run does."""
 
-    def go(sheet: Sheet, pictures: dict[str, bytes] = PICTURES) -> Path:
+    def go(sheet: Sheet, pictures: dict[str, bytes] = PICTURES) -> UploadReceipt:
         pairs = tuple(Pair(c, "EAN-13", 0, i, SQUARE, SQUARE, 1.0) for i, c in enumerate(pictures))
         crops = [Crop(data, "image/jpeg", digest_bytes(data), (9, 9)) for data in pictures.values()]
         processed = save_result(folders, sheet, SheetReading((99, 99), pairs), crops)
         adopt_staged(folders, sheet)
-        return close_sheet(folders, store, sheet, store_pairs(folders, store, processed, pairs))
+        return store_pairs(folders, store, processed, pairs)
+
+    return go
+
+
+@pytest.fixture
+def finish(folders, store, uploaded):
+    """Process, upload and archive a staged sheet, as a run does."""
+
+    def go(sheet: Sheet, pictures: dict[str, bytes] = PICTURES) -> Path:
+        return close_sheet(folders, store, sheet, uploaded(sheet, pictures))
 
     return go
 
@@ -528,6 +539,20 @@ def test_what_was_kept_of_a_forced_sheet_goes_once_it_is_stored(
     assert found() == {"orphaned_work": "mugs.png"}
     mended()
     assert list((folders.state / "forced").iterdir()) == []
+
+
+def test_a_sheet_that_was_forced_after_its_upload_can_still_be_taken_back_after_a_repair(
+    folders, store, staged, uploaded, database, settings
+) -> None:
+    uploaded(staged("mugs.png", b"mugs"))
+    force_archive(
+        folders, sheet_to_force(folders, None), reason="hurry", confirmed=True, store=store
+    )
+    assert database.sheets.find_one()["receipt"]["complete"]
+    report = audit(settings, repair=True)
+    assert (report.problems, report.repaired) == ([], [])
+    undo_force(folders, sheet_to_undo(folders, "mugs.png"), reason="", store=store)
+    assert staged_again(folders).path.read_bytes() == b"mugs"
 
 
 def test_a_lost_ledger_does_not_lose_a_forced_sheet(
