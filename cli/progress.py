@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sheetflow.custody.names import shown_name
+from sheetflow.wording import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -69,5 +70,5 @@ def reporting(*, as_json: bool) -> Iterator[Report]:
 
 
 def _line(outcome: Outcome) -> str:
-    pairs = f", {outcome.counts.pairs} pairs" if outcome.counts else ""
+    pairs = f", {counted(outcome.counts.pairs, 'pair')}" if outcome.counts else ""
     return f"{outcome.state}  {shown_name(outcome.name)}{pairs}, {outcome.seconds:.1f} s"

@@ -17,6 +17,7 @@ from flows.living import living
 from flows.telling import end_told, tell_of_audit
 from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.sampling import Sample
+from sheetflow.wording import counted
 from tasks.audit import examine
 
 _SHOWN_AT_MOST = 500
@@ -64,7 +65,7 @@ def _told(report: Report) -> str:
         return f"All is well{mended}."
     named = [f"{item.kind}: {item.to_json()['sheet']}" for item in report.problems[:_NAMED_AT_MOST]]
     more = len(report.problems) - len(named)
-    return f"{len(report.problems)} problems{mended}: {'; '.join(named)}" + (
+    return f"{counted(len(report.problems), 'problem')}{mended}: {'; '.join(named)}" + (
         f"; and {more} more." if more > 0 else "."
     )
 

@@ -9,6 +9,7 @@ import click
 
 from cli.options import chosen_root, json_option, root_option
 from cli.tables import print_json, print_table
+from sheetflow.wording import counted
 
 if TYPE_CHECKING:
     from sheetflow.audit.report import Report
@@ -90,4 +91,4 @@ def _show(report: Report) -> None:
     if report.ok:
         click.echo("All is well." if not report.repaired else "All is well again.")
     else:
-        click.echo(f"{len(report.problems) + unlisted} problems.")
+        click.echo(f"{counted(len(report.problems) + unlisted, 'problem')}.")

@@ -11,6 +11,7 @@ import click
 
 from cli.options import json_option, known_sheets_options
 from cli.tables import print_json, print_table
+from sheetflow.wording import counted
 
 if TYPE_CHECKING:
     from sheetflow.reading import SheetReading
@@ -158,7 +159,7 @@ def _show(file: Path, reading: SheetReading, seconds: float) -> None:
             ]
             for pair in reading.pairs
         ],
-        title=f"{shown_name(str(file))}: {len(reading.pairs)} pairs in {seconds:.2f} s",
+        title=f"{shown_name(str(file))}: {counted(len(reading.pairs), 'pair')} in {seconds:.2f} s",
     )
     for doubt in reading.doubts:
         click.echo(f"needs a review: {doubt}")

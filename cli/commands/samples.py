@@ -8,6 +8,7 @@ import click
 
 from cli.options import json_option
 from cli.tables import print_json, print_table
+from sheetflow.wording import counted
 
 _BOUND_AT_MOST = 24
 
@@ -54,5 +55,5 @@ def samples(
     print_table(
         ["sheet", "pictures", "codes"],
         [[sheet.path.name, sheet.pictures, len(sheet.codes)] for sheet in drawn],
-        title=f"{len(drawn)} sheets drawn into {folder}",
+        title=f"{counted(len(drawn), 'sheet')} drawn into {folder}",
     )

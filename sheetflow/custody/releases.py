@@ -12,6 +12,7 @@ from dataclasses import InitVar, asdict, dataclass
 from typing import Any
 
 from sheetflow.errors import UsageError
+from sheetflow.wording import counted
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Standing:
             return f"{why}, so nobody knows which pairs are lost to MongoDB"
         asked = "" if self.checked else " (MongoDB is away, so none could be confirmed)"
         return (
-            f"{len(self.stored)} pairs are stored and confirmed, "
+            f"{counted(len(self.stored), 'pair')} stored and confirmed, "
             f"{len(self.unstored)} will not be stored{asked}"
         )
 

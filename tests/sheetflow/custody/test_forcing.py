@@ -70,7 +70,7 @@ def test_a_sheet_is_archived_by_force_and_the_ledger_says_who_when_and_why(
     assert (told["stored_pairs"], told["unstored_pairs"]) == (1, ["B"])
     last = document["history"][-1]
     assert (last["state"], last["by"], last["flow_run_id"]) == ("archived", "ada", "run")
-    assert "the shop opens at nine; 1 pairs are stored and confirmed, 1 will not" in last["note"]
+    assert "the shop opens at nine; 1 pair stored and confirmed, 1 will not" in last["note"]
     assert done.ledger_told
     assert done.to_json()["forced"]["unstored_pairs"] == ["B"]
 
