@@ -1,5 +1,7 @@
 """Find the thin dark lines of an upright page: frames of cells, borders of cards, rules of tables.
 
+And the steps where a shade begins, as that of a card whose border was lost to blur.
+
 Pure: arrays in, masks and points out. Absolute sizes are in pixels of a page 1,400 high or wide.
 """
 
@@ -21,6 +23,8 @@ Grey = NDArray[np.float32]
 LINE_REACH_PX = 4
 """How far from a line the paper beside it is looked at; lines are thinner than that."""
 
+_LEAST_STEP = 0.012
+
 
 @dataclass(frozen=True, eq=False)
 class Lines:
@@ -33,6 +37,10 @@ class Lines:
 
     across: Mask
     down: Mask
+
+    def __or__(self, other: Lines) -> Lines:
+        """Return the lines of both."""
+        return Lines(self.across | other.across, self.down | other.down)
 
 
 def find_lines(rgb: Pixels, codes: Sequence[Box]) -> Lines:
@@ -47,6 +55,20 @@ def find_lines(rgb: Pixels, codes: Sequence[Box]) -> Lines:
         _paint_out(grey, code)
     turned = np.ascontiguousarray(grey.T)
     return Lines(_lines_along_rows(grey), np.ascontiguousarray(_lines_along_rows(turned).T))
+
+
+def find_steps(rgb: Pixels, codes: Sequence[Box]) -> Lines:
+    """Return the straight edges on a page, from one shade to another.
+
+    Args:
+        rgb: uint8, (height, width, 3), an upright page.
+        codes: The boxes of the symbols on the page, whose bars are no edges.
+    """
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+    for code in codes:
+        _paint_out(grey, code)
+    turned = np.ascontiguousarray(grey.T)
+    return Lines(_steps_along_rows(grey), np.ascontiguousarray(_steps_along_rows(turned).T))
 
 
 def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]]:
@@ -92,6 +114,30 @@ def _lines_along_rows(grey: Grey) -> Mask:
     mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, 15), np.uint8)), np.uint8)
     # The ends, where fewer than half of the votes lie on one side, grow back to the corner.
     return np.asarray(cv2.dilate(mask, np.ones((1, 13), np.uint8)), np.uint8)
+
+
+def _steps_along_rows(grey: Grey) -> Mask:
+    """Return the edges that run along rows, uint8 0 or 255.
+
+    A pixel votes for one where the difference between what lies above and below is largest; votes
+    are counted along the row, over a longer way than for lines, as a step is fainter.
+    """
+    reach, span = LINE_REACH_PX, 41
+    even = np.asarray(cv2.blur(grey, (13, 5), borderType=cv2.BORDER_REPLICATE), np.float32)
+    rise = np.zeros_like(even)
+    above, below = even[: -2 * reach], even[2 * reach :]
+    rise[reach:-reach] = cv2.absdiff(above, below) / np.maximum(even[reach:-reach], 1.0)
+    rise[: 2 * reach] = 0
+    rise[-2 * reach :] = 0
+    limit = max(_LEAST_STEP, 3.5 * float(np.median(rise[::4, ::4])))
+    steepest = cv2.dilate(rise, np.ones((5, 1), np.uint8))
+    votes = ((rise >= steepest) & (rise > limit)).astype(np.uint8)
+    votes = np.asarray(cv2.dilate(votes, np.ones((3, 1), np.uint8)), np.uint8)
+    share = cv2.blur(votes.astype(np.float32), (span, 1), borderType=cv2.BORDER_CONSTANT)
+    mask = np.where((share > 0.6) & (votes > 0), 255, 0).astype(np.uint8)
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((1, 41), np.uint8)), np.uint8)
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, 25), np.uint8)), np.uint8)
+    return np.asarray(cv2.dilate(mask, np.ones((1, 21), np.uint8)), np.uint8)
 
 
 def _paint_out(grey: Grey, code: Box) -> None:

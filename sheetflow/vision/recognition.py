@@ -20,7 +20,7 @@ from sheetflow.symbologies import RETAIL_SYMBOLOGIES
 from sheetflow.vision.barcodes import MATRIX_SYMBOLOGIES, decode_label, decode_symbols
 from sheetflow.vision.bars import are_bars, whole_bars
 from sheetflow.vision.findings import Findings, reading_of
-from sheetflow.vision.frames import find_frames, frames_of_items
+from sheetflow.vision.frames import find_frames, frames_of_items, is_whole_grid
 from sheetflow.vision.geometry import (
     Box,
     Homography,
@@ -35,7 +35,7 @@ from sheetflow.vision.geometry import (
 from sheetflow.vision.ground import Print, find_print
 from sheetflow.vision.images import SheetImage
 from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
-from sheetflow.vision.lines import Lines, find_lines, segments_across
+from sheetflow.vision.lines import Lines, find_lines, find_steps, segments_across
 from sheetflow.vision.page import UprightPage, straightened, upright_page
 from sheetflow.vision.pairing import Item, Layout, pair_pictures
 from sheetflow.vision.segmentation import Kind, Region, classify
@@ -133,10 +133,20 @@ def _printed(
     page: UprightPage, lines: Lines, codes: Sequence[Box]
 ) -> tuple[list[Box], Print, list[Region]]:
     """Return the page's frames, its print, and what each piece of that shows."""
-    frames = frames_of_items(find_frames(lines), codes, lines)
+    frames = _frames(page, lines, codes)
     printed = find_print(page.rgb, page.inside, frames, codes)
     regions = classify(page.rgb, printed, frames, codes)
     return frames, printed, _without_label_texts(regions, frames)
+
+
+def _frames(page: UprightPage, lines: Lines, codes: Sequence[Box]) -> list[Box]:
+    """Return the frames of the page's items, found by their shades where lines do not suffice."""
+    frames = frames_of_items(find_frames(lines), codes, lines)
+    if not codes or is_whole_grid(frames):
+        return frames
+    edges = lines | find_steps(page.rgb, codes)
+    shaded = frames_of_items(find_frames(edges), codes, edges)
+    return shaded if len(shaded) > len(frames) else frames
 
 
 def _without_label_texts(regions: Sequence[Region], frames: Sequence[Box]) -> list[Region]:
