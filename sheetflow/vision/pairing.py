@@ -407,8 +407,15 @@ def _are_alike(parts: Sequence[Region]) -> bool:
 
 
 def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Layout) -> bool:
-    """Tell whether a part is low enough for text, and lies between code and picture."""
+    """Tell whether a part is low enough for text, and lies between code and picture.
+
+    Where labels stand beside pictures, their lines may also run on above or below these.
+    """
     largest = max((other.box for other in parts), key=lambda box: box.area)
+    if layout.side in ("left", "right"):
+        is_low = part.height <= TEXT_HEIGHT_PX and part.area < _ALIKE * largest.area
+        away = max(part.top - largest.bottom, largest.top - part.bottom)
+        return is_low and away > _LABEL_GAP_PX
     # What touches the code are its digits, maybe with a price below.
     highest = (2 if _gap(part, label) < _LABEL_GAP_PX else 1) * TEXT_HEIGHT_PX
     if part.height > highest or part.area > _ALIKE * largest.area:
@@ -416,7 +423,7 @@ def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Lay
     return {
         "below": largest.bottom < part.top < label.top,
         "above": label.bottom < part.bottom < largest.top,
-    }.get(layout.side, False)
+    }[layout.side]
 
 
 def _without_specks(parts: Sequence[Region]) -> list[Region]:

@@ -237,3 +237,15 @@ def test_a_second_code_beside_the_pictures_own_is_doubted() -> None:
     items, _ = pair_pictures(cells, [*codes, stray], regions)
     assert [item.code for item in items] == [0, 1, 2]
     assert [bool(item.doubts) for item in items] == [False, True, False]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_low_lines_above_and_below_pictures_beside_their_codes_are_no_part_of_them(
+    side: str,
+) -> None:
+    sheet = Sheet(2, 2, side)
+    lines = [picture(Box(box.left, box.bottom + 10, 60, 18)) for box in sheet.pictures]
+    regions = [*map(picture, sheet.pictures), *lines]
+    grid = cells_from_anchors(sheet.codes, [region.box for region in regions], PAGE)
+    items, _ = pair_pictures(grid.cells, sheet.codes, regions)
+    assert [item.picture for item in items] == sheet.pictures
