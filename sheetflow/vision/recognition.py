@@ -141,13 +141,18 @@ def _printed(
 
 
 def _frames(page: UprightPage, lines: Lines, codes: Sequence[Box]) -> list[Box]:
-    """Return the frames of the page's items, found by their shades where lines do not suffice."""
+    """Return the frames of the page's items, found by their shades where lines do not suffice.
+
+    The page's own edge, around several codes, is none of them.
+    """
     frames = frames_of_items(find_frames(lines), codes, lines)
     if not codes or is_whole_grid(frames):
         return frames
     edges = lines | find_steps(page.rgb, codes)
     shaded = frames_of_items(find_frames(edges), codes, edges)
-    return shaded if len(shaded) > len(frames) else frames
+    held = [sum(frame.contains(code.centre) for code in codes) for frame in shaded]
+    is_page = sum(held) >= 2 * sum(map(bool, held))
+    return shaded if len(shaded) > len(frames) and not is_page else frames
 
 
 def _without_label_texts(

@@ -243,3 +243,13 @@ def test_edges_that_line_up_in_pictures_are_no_frames() -> None:
 def test_several_pictures_beside_the_only_code_are_doubted() -> None:
     drawn = Drawn(no_code={1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
     assert drawn.read().needs_review
+
+
+def test_the_edge_of_the_page_on_a_scan_is_no_frame_around_all_codes() -> None:
+    sheet = Drawn(rows=2, columns=3)
+    page = sheet.image()
+    scan = np.full((HEIGHT + 60, WIDTH + 60, 3), 236, np.uint8)
+    scan[30:-30, 30:-30] = page
+    reading = read_sheet(SheetImage.from_rgb(scan))
+    assert len(reading.pairs) == 6
+    assert not reading.doubts
