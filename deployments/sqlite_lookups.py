@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Engine, event
 
 _ROWS_AT_MOST = 500
 """SQLite takes expressions of a thousand levels, and every OR is one."""
+_VALUE = r"(?:\?|:\w+)"
+_ROW = rf"\({_VALUE}(?:, {_VALUE})+\)"
 _ONE_OF_ROWS = re.compile(
-    r"\((?P<columns>[\w.]+(?:, [\w.]+)+)\)"
-    r" IN \(VALUES (?P<rows>\(\?(?:, \?)+\)(?:, \(\?(?:, \?)+\))*)\)"
+    rf"\((?P<columns>[\w.]+(?:, [\w.]+)+)\) IN \(VALUES (?P<rows>{_ROW}(?:, {_ROW})*)\)"
 )
 
 
@@ -34,11 +35,13 @@ def in_words_for_the_index(statement: str) -> str:
 
 
 def _either(found: re.Match[str]) -> str:
-    rows = found["rows"].count("(")
-    if rows > _ROWS_AT_MOST:
+    columns = found["columns"].split(", ")
+    rows = [row.strip("()").split(", ") for row in re.findall(_ROW, found["rows"])]
+    if len(rows) > _ROWS_AT_MOST or any(len(row) != len(columns) for row in rows):
         return found[0]
-    row = " AND ".join(f"{column} = ?" for column in found["columns"].split(", "))
-    return f"({' OR '.join([f'({row})'] * rows)})"
+    alike = (zip(columns, row, strict=True) for row in rows)
+    each = (" AND ".join(f"{column} = {value}" for column, value in pairs) for pairs in alike)
+    return f"({' OR '.join(f'({row})' for row in each)})"
 
 
 def _reworded(

@@ -12,10 +12,10 @@ from deployments.sqlite_lookups import _reworded, in_words_for_the_index
 RUNS = 300
 
 
-@pytest.fixture
-def engine() -> Any:
+@pytest.fixture(params=["named", "qmark"])
+def engine(request) -> Any:
     """Prefect's own table of task runs, as far as the lookups go, in SQLite."""
-    engine = sa.create_engine("sqlite://")
+    engine = sa.create_engine("sqlite://", paramstyle=request.param)
     with engine.begin() as connection:
         connection.exec_driver_sql(
             "CREATE TABLE task_run (id PRIMARY KEY, flow_run_id, task_key, dynamic_key)"
@@ -23,8 +23,8 @@ def engine() -> Any:
         connection.exec_driver_sql(
             "CREATE UNIQUE INDEX uq ON task_run (flow_run_id, task_key, dynamic_key)"
         )
-        rows = [(f"id{number}", "run", "stage", str(number)) for number in range(RUNS)]
-        connection.exec_driver_sql("INSERT INTO task_run VALUES (?, ?, ?, ?)", rows)
+        rows = ", ".join(f"('id{number}', 'run', 'stage', '{number}')" for number in range(RUNS))
+        connection.exec_driver_sql(f"INSERT INTO task_run VALUES {rows}")
     return engine
 
 
