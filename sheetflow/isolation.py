@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import multiprocessing
 import resource
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from types import ModuleType
 from typing import ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from sheetflow.errors import WorkerFailed
+
+# A server process that has the libraries loaded and no threads forks the workers; forking this
+# process, with its threads and their locks, would be unsafe.
+if sys.platform == "linux":
+    from multiprocessing.context import ForkServerContext as _Context
+    from multiprocessing.context import ForkServerProcess as _Process
+else:
+    from multiprocessing.context import SpawnContext as _Context
+    from multiprocessing.context import SpawnProcess as _Process
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,10 +55,7 @@ class IsolatedWorkers:
         self, count: int, *, timeout_s: float, preload: str, memory_bytes: int | None = None
     ) -> None:
         self._timeout_s = timeout_s
-        # A server process that has the libraries loaded and no threads forks the workers; forking
-        # this process, with its threads and their locks, would be unsafe.
-        method = "forkserver" if sys.platform == "linux" else "spawn"
-        context = multiprocessing.get_context(method)
+        context = _OfItsOwn()
         with contextlib.suppress(AttributeError):
             context.set_forkserver_preload([preload])
         self._pool = ProcessPool(
@@ -105,6 +112,39 @@ class IsolatedWorkers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Worker(_Process):
+    """A worker that does not begin by importing what its parent was started as.
+
+    That is for functions that are defined there, and ours are not; but where Prefect's engine
+    starts a flow it is all of Prefect, once for each worker.
+    """
+
+    def start(self) -> None:
+        """Start the process."""
+        with _unknown_main():
+            super().start()
+
+
+class _OfItsOwn(_Context):
+    """How workers are started."""
+
+    Process = _Worker
+
+
+_hiding = threading.Lock()
+
+
+@contextlib.contextmanager
+def _unknown_main() -> Iterator[None]:
+    with _hiding:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _prepare(memory_bytes: int | None) -> None:

@@ -52,6 +52,9 @@ _MATRIX = frozenset({"QR", "DataMatrix", "Aztec"})
 _LEVEL_SHARES = (0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 _OUTLINE_BONUS = 0.3  # degrees: an outline also takes out what perspective the bars do not show
 
+_STABLE_BONUS = 0.7  # degrees, by a single direction: a mere skew always fits that
+_SAME_OUTLINE = 0.9
+
 
 @dataclass(frozen=True)
 class _Direction:
@@ -81,8 +84,9 @@ def upright_page(image: SheetImage, symbols: Sequence[Symbol]) -> UprightPage:
     """Take skew, perspective and quarter turns out of a sheet.
 
     Several outlines are tried, with the mere skew among them; the one under which the bars of the
-    symbols stand straightest wins. The quarter turn follows the direction in which the symbols
-    read; a sheet without any symbol keeps the one it has.
+    symbols stand straightest wins. One that is seen at several levels of light is likelier the
+    page's, and needs to be less straight, most of all where few bars tell. The quarter turn
+    follows the direction in which the symbols read; a sheet without any keeps the one it has.
 
     Source: zxing-cpp snaps the corners of linear codes to the scan line, measured 0 degrees on
     pages skewed by up to 0.8, so directions are taken from the bars' own edges.
@@ -96,8 +100,14 @@ def upright_page(image: SheetImage, symbols: Sequence[Symbol]) -> UprightPage:
         if _holds(quad := move_quad(outline, back), [symbol.quad for symbol in symbols])
     ]
     plain = _skewed_frame(image.size_px, directions)
-    quad = min(outlines, key=lambda quad: _crookedness(quad, directions), default=plain)
-    if _crookedness(plain, directions) < _crookedness(quad, directions) - _OUTLINE_BONUS:
+    few = _STABLE_BONUS / max(len(directions), 1) ** 0.5
+
+    def cost(quad: Quad) -> float:
+        stable = few if _is_stable(quad, outlines) else 0.0
+        return _crookedness(quad, directions) - _OUTLINE_BONUS - stable
+
+    quad = min(outlines, key=cost, default=plain)
+    if outlines and _crookedness(plain, directions) < cost(quad):
         quad = plain
     return _warped(image, turn_quad(quad, _quarter_turns(quad, symbols)))
 
@@ -296,6 +306,21 @@ def _holds(quad: Quad, symbol_quads: Sequence[Quad]) -> bool:
     return all(
         cv2.pointPolygonTest(contour, quad_centre(symbol), False) > 0 for symbol in symbol_quads
     )
+
+
+def _is_stable(quad: Quad, outlines: Sequence[Quad]) -> bool:
+    """Tell whether an outline is seen more than once."""
+    return any(
+        other is not quad and _quad_overlap(quad, other) > _SAME_OUTLINE for other in outlines
+    )
+
+
+def _quad_overlap(first: Quad, second: Quad) -> float:
+    """Return intersection over union of two convex quads, 0 to 1."""
+    corners = (np.asarray(first, np.float32), np.asarray(second, np.float32))
+    common, _ = cv2.intersectConvexConvex(*corners)
+    joint = quad_area(first) + quad_area(second) - common
+    return float(common / joint) if joint > 0 else 0.0
 
 
 def _directions(image: SheetImage, symbols: Sequence[Symbol]) -> list[_Direction]:
