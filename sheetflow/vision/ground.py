@@ -102,14 +102,14 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
         flat[top:bottom, left:right] = 0
     ground, known = _ground_of(small, flat, valid)
     large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
-    soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
+    soft = np.asarray(cv2.GaussianBlur(part, (0, 0), 1.0), np.uint8)
     strength = difference(soft, large)
     _erase_plates(strength, soft, large, codes)
     limit = _noise_limit(strength, np.asarray(cv2.resize(known, (width, height)), np.float32))
     return Print(where * (strength > limit), strength)
 
 
-def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box]) -> None:
+def _erase_plates(strength: Grey, image: Pixels, ground: Grey, codes: Sequence[Box]) -> None:
     """Take codes, and the white grounds that they are printed on, off the print.
 
     On a shaded card a code has a ground of its own, which may touch the picture.
@@ -155,7 +155,7 @@ def _box_of(mask: Mask) -> Mask:
     return box
 
 
-def _darkest(image: Grey, edges: tuple[int, int, int, int]) -> Grey:
+def _darkest(image: Pixels | Grey, edges: tuple[int, int, int, int]) -> Grey:
     """Return the darkest channel of a part, (left, top, right, bottom)."""
     left, top, right, bottom = edges
     red, green, blue = cv2.split(image[top:bottom, left:right])
@@ -273,12 +273,13 @@ def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
     )
 
 
-def difference(image: Grey, ground: Grey) -> Grey:
+def difference(image: Pixels | Grey, ground: Grey) -> Grey:
     """Return by which part of the ground the most different channel differs."""
     most = np.empty(image.shape[:2], np.float32)
     for top in range(0, len(image), _BAND_ROWS):
         band = slice(top, top + _BAND_ROWS)
-        ratio = cv2.divide(image[band], np.maximum(ground[band], np.float32(1)))
+        seen = np.asarray(image[band], np.float32)
+        ratio = cv2.divide(seen, np.maximum(ground[band], np.float32(1)))
         red, green, blue = cv2.split(np.abs(ratio - 1))
         most[band] = cv2.max(cv2.max(red, green), blue)
     return most
