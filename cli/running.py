@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def run_flow(call: Callable[[], Any], api_url: str, *, as_json: bool) -> Finishe
     from deployments.server import ui_url
     from flows.outcomes import listening
 
+    gc.freeze()  # what was imported by now stays: no collection looks through it, the last neither
     with reporting(as_json=as_json) as report, listening(report):
         state = call()
     value = state.result(raise_on_failure=False) if state.data is not None else None

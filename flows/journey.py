@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from prefect import Task
+from prefect.context import FlowRunContext
 from prefect.results import ResultRecord  # type: ignore[attr-defined]  # public by use
 
 from flows.outcomes import Outcome
@@ -81,7 +84,8 @@ class Journey:
         started = time.perf_counter()
         try:
             lease_s = self._bench.settings.lease_s
-            with claimed_sheet(self._bench.folders, path, lease_s=lease_s) as sheet:
+            claim = claimed_sheet(self._bench.folders, path, lease_s=lease_s)
+            with claim as sheet, _results_forgotten():
                 outcome = self._with_outcome(sheet)
         except FileNotFoundError as error:
             if not is_there(path):
@@ -238,6 +242,21 @@ class Journey:
             return value
         error = value if isinstance(value, BaseException) else RuntimeError(state.message)
         raise StepFailed(error, state.state_details.task_run_id)
+
+
+@contextlib.contextmanager
+def _results_forgotten() -> Iterator[None]:
+    """Have Prefect remember for one sheet only which step gave which result.
+
+    It draws from that which step followed which, and would keep it until the run ends: a
+    megabyte for a hundred sheets.
+    """
+    run = FlowRunContext.get()
+    if run is None:
+        yield
+        return
+    with run.model_copy(update={"run_results": {}}):
+        yield
 
 
 def _needs_review(entry: Entry) -> Outcome:

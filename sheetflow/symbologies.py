@@ -43,5 +43,13 @@ def named_symbology(name: str) -> str:
     return known[plain]
 
 
+def has_valid_check_digit(digits: str) -> bool:
+    """Tell whether the last digit of a GTIN (8, 12, 13 or 14 digits) is the check digit."""
+    if not (digits.isascii() and digits.isdigit()):
+        return False
+    weighted = sum(int(digit) * (3 if i % 2 else 1) for i, digit in enumerate(reversed(digits)))
+    return weighted % 10 == 0
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())

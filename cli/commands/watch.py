@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
 from cli.options import chosen_root, root_option
@@ -20,6 +18,8 @@ def watch(*, verbose: bool) -> None:
     runs, it does this itself.
     """
     prepare_prefect(verbose=verbose)
+    import asyncio
+
     from deployments.server import configured_api
     from sheetflow.custody.folders import prepare_folders
     from sheetflow.errors import ConfigurationError

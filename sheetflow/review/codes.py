@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 from sheetflow import symbologies
-from sheetflow.symbologies import SYMBOLOGIES
-from sheetflow.vision.barcodes import canonical_payload, has_valid_check_digit
+from sheetflow.symbologies import SYMBOLOGIES, has_valid_check_digit
+from sheetflow.vision.barcodes import canonical_payload
 
 _LONGEST = 4296  # what the largest QR code holds
 _CODE_39 = re.compile(r"[0-9A-Z\-. $/+%]+")

@@ -13,14 +13,14 @@ import gridfs
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError as MongoConfigurationError
-from pymongo.errors import InvalidName, InvalidURI
+from pymongo.errors import InvalidName
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from sheetflow.errors import SheetflowError, StoreRefused
 from sheetflow.servers.mongod import embedded_mongod
 from sheetflow.settings import Settings
+from sheetflow.store.client import connect
 from sheetflow.store.errors import translated_store_errors
 from sheetflow.store.schema import SHEETS, prepare_database, revisions_name
 
@@ -64,35 +64,6 @@ def open_store(settings: Settings) -> Iterator[Store]:
             client.admin.command("ping")
             prepare_database(store.database, settings.collection_name)
         yield store
-
-
-def connect(uri: str, settings: Settings) -> MongoClient[dict[str, Any]]:
-    """Make a client for `uri` with our timeouts and concerns; nothing is sent yet.
-
-    Raises:
-        StoreRefused: The URI cannot be understood.
-    """
-    try:
-        return MongoClient(
-            uri,
-            appname="sheetflow",
-            tz_aware=True,
-            w="majority",
-            journal=True,
-            readConcernLevel="majority",
-            serverSelectionTimeoutMS=int(settings.mongodb_connect_timeout_s * 1000),
-            connectTimeoutMS=int(settings.mongodb_connect_timeout_s * 1000),
-            # Not pymongo's timeoutMS: with it, a dead server is asked again until that time is up.
-            socketTimeoutMS=int(settings.mongodb_timeout_s * 1000),
-            wTimeoutMS=int(settings.mongodb_timeout_s * 1000),
-        )
-    except (InvalidURI, MongoConfigurationError, ValueError, TypeError) as error:
-        # The library's text may repeat a piece of the URI, so it is not repeated here.
-        raise StoreRefused(
-            f"MONGODB_URI cannot be understood ({type(error).__name__})",
-            cure="It should read mongodb://USER:PASSWORD@HOST:PORT/?authSource=admin, with special "
-            "characters in the password percent-encoded",
-        ) from None
 
 
 class StoreDoor:

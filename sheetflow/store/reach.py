@@ -64,7 +64,7 @@ def _asked(settings: Settings, question: Callable[[MongoClient[dict[str, Any]]],
     # Only here, because the driver takes longer to import than the rest of `status` takes to run.
     from pymongo.errors import PyMongoError
 
-    from sheetflow.store.connection import connect
+    from sheetflow.store.client import connect
 
     quick = settings.model_copy(
         update={"mongodb_connect_timeout_s": _PATIENCE_S, "mongodb_timeout_s": _PATIENCE_S}

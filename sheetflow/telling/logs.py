@@ -1,20 +1,16 @@
 """Where our log lines go and how they look. docs/logs.md tells of their fields.
 
-This is the door to python-json-logger and concurrent-log-handler.
+This is the door to python-json-logger; a file's is `log_file`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from concurrent_log_handler import ConcurrentRotatingFileHandler
 from pythonjsonlogger.json import JsonFormatter
 
-from sheetflow.errors import ConfigurationError
 from sheetflow.settings import LogFormat, Settings
 from sheetflow.telling.steps import current_step
 
@@ -53,7 +49,10 @@ def own_handler(
     if settings.log_file is None:
         handler = logging.StreamHandler(sys.stderr)
     else:
-        handler = _file_handler(settings, settings.log_file)
+        # Only here: with a Redis client that is not used it takes long to import.
+        from sheetflow.telling.log_file import file_handler
+
+        handler = file_handler(settings, settings.log_file)
     handler.setFormatter(_FORMATTERS[settings.log_format])
     handler.addFilter(_Surroundings(run_ids))
     return handler
@@ -72,40 +71,3 @@ class _Surroundings(logging.Filter):
         for name, value in fields.items():
             record.__dict__.setdefault(name, value)
         return True
-
-
-class _RotatingFile(ConcurrentRotatingFileHandler):
-    """A file that several processes write to, and that one of them puts aside once it is full."""
-
-    complained = False
-
-    def close(self) -> None:
-        """Close the file; what a full disk does not take is lost, and nothing else."""
-        with contextlib.suppress(OSError):
-            super().close()
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's own
-        """Say once that lines are lost; a full disk must not fill the terminal too."""
-        if not self.complained:
-            self.complained = True
-            reason = sys.exc_info()[1]
-            sys.stderr.write(f"sheetflow: log lines are lost, {self.baseFilename}: {reason}\n")
-
-
-def _file_handler(settings: Settings, path: Path) -> logging.Handler:
-    path = settings.root.expanduser().absolute() / path.expanduser()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a"):
-            pass  # the handler would open it with the first line, and tell nobody
-        return _RotatingFile(
-            str(path),
-            maxBytes=settings.log_max_bytes,
-            backupCount=settings.log_files_kept,
-            encoding="utf-8",
-        )
-    except OSError as error:
-        raise ConfigurationError(
-            f"the log file {path} cannot be written: {error.strerror}",
-            cure="Mend SHEETFLOW_LOG_FILE or the rights of its folder, or unset it",
-        ) from error

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pyzbar import wrapper as zbar
 
 from sheetflow.reading import Symbol
-from sheetflow.symbologies import RETAIL_SYMBOLOGIES
+from sheetflow.symbologies import RETAIL_SYMBOLOGIES, has_valid_check_digit
 from sheetflow.vision.geometry import (
     Box,
     Quad,
@@ -35,6 +35,7 @@ from sheetflow.vision.geometry import (
     quad_centre,
     quad_size,
 )
+from sheetflow.vision.modules import other_digits
 
 Luminance = NDArray[np.uint8]
 
@@ -82,6 +83,10 @@ _CONTRADICTED = {"Code 39": 0.62, "Code 128": 0.62}
 # in ten of the bars that look like an EAN-8 passes its check.
 _UNCONFIRMED = {"Code 39": 0.85, "ITF": 0.7, "EAN-8": 0.7, "UPC-E": 0.7}
 _FEW_LINES = 0.7
+_SPELLED = frozenset({"EAN-13", "EAN-8", "UPC-A"})
+_BARS_ALONE = 0.7  # of digits that neither engine read
+_STRIP_ROWS = 24
+_STRIP_MARGIN = 0.12
 _THIN_SHARE = 0.02
 _STRIP_SHARE = 0.08
 _SMALLEST_SIDE_PX = 8
@@ -153,6 +158,12 @@ def decode_label(
     for image, scale in _tries(luminance):
         reads = _zxing_reads(image, symbologies) + _zbar_reads(image, symbologies)
         symbols = [s for s in _agreed(_rescaled(reads, 1 / scale)) if s.confidence >= BELIEVABLE]
+        symbols = [
+            _as_bars_say(_strip_of(luminance, _at_least_high(s.quad)), s)
+            if s.symbology in _SPELLED
+            else s
+            for s in symbols
+        ]
         symbols.sort(key=lambda symbol: (-symbol.confidence, symbol.payload))
         if symbols and symbols[0].confidence >= CERTAIN:
             return symbols
@@ -172,7 +183,21 @@ def confirm_symbol(luminance: Luminance, symbol: Symbol) -> Symbol:
     confidence = _confidence(symbol, seen)
     if confidence < 0.99 and _is_thin(symbol.quad):
         confidence = min(confidence, _FEW_LINES)
-    return replace(symbol, confidence=confidence)
+    return _as_bars_say(strip, replace(symbol, confidence=confidence))
+
+
+def _as_bars_say(strip: Luminance, symbol: Symbol) -> Symbol:
+    """Return the symbol, or what its bars clearly spell instead, with doubt."""
+    if symbol.symbology not in _SPELLED or not strip.size:
+        return symbol
+    inside = strip.shape[1] / (1 + 2 * _STRIP_MARGIN)
+    start = _STRIP_MARGIN * inside
+    profile = np.median(strip[_STRIP_ROWS // 4 : -_STRIP_ROWS // 4], axis=0)
+    digits = other_digits(profile, start, start + inside, symbol.payload)
+    if digits is None:
+        return symbol
+    payload, symbology = canonical_payload(digits, "EAN-13" if len(digits) == 13 else "EAN-8")
+    return replace(symbol, payload=payload, symbology=symbology, confidence=_BARS_ALONE)
 
 
 def _is_thin(quad: Quad) -> bool:
@@ -220,14 +245,6 @@ def canonical_payload(payload: str, symbology: str) -> tuple[str, str]:
     if symbology == "UPC-E" and len(payload) == 8:
         return _expanded_upc_e(payload), symbology
     return payload, symbology
-
-
-def has_valid_check_digit(digits: str) -> bool:
-    """Tell whether the last digit of a GTIN (8, 12, 13 or 14 digits) is the check digit."""
-    if not (digits.isascii() and digits.isdigit()):
-        return False
-    weighted = sum(int(digit) * (3 if i % 2 else 1) for i, digit in enumerate(reversed(digits)))
-    return weighted % 10 == 0
 
 
 def _confidence(symbol: Symbol, seen: set[str]) -> float:
@@ -366,7 +383,7 @@ def _zbar_symbols(image: Any, symbologies: Sequence[str]) -> Iterator[_Read]:
 
 def _strip_of(luminance: Luminance, quad: Quad) -> Luminance:
     """Return the middle of a linear code as an upright strip, quiet zones included."""
-    rows, margin = 24, 0.12
+    rows, margin = _STRIP_ROWS, _STRIP_MARGIN
     width = float(np.clip(quad_size(quad)[0], 120, 640))
     inner: Quad = (
         (width * margin, -rows * 0.4),

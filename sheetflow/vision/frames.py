@@ -72,6 +72,14 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -
     return whole if 2 * held >= len(codes) else []
 
 
+def is_whole_grid(frames: Sequence[Box]) -> bool:
+    """Tell whether frames of one size fill all places of their rows and columns."""
+    if not frames:
+        return False
+    rows, columns = rows_and_columns(frames)
+    return len(frames) == len(rows) * len(columns)
+
+
 def _families(frames: Sequence[Box]) -> list[list[Box]]:
     """Return the frames of each size, those of one frame's size only once."""
     found: dict[frozenset[int], list[Box]] = {}

@@ -25,6 +25,8 @@ _LEAST_SIZE = 0.03
 _ON_PICTURE = 0.5
 _LIKE = 0.3
 _SCRAP = 0.2
+_LEAST_WORD_PX = 8.0
+_FAR_LARGER = 2.5
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
 # .15 to .44 of ink, and gaps of .21 to .99.
@@ -105,7 +107,8 @@ def pair_pictures(
     layout = _voted_layout(cells, found, codes, side)
     if layout is None:
         return [_item(cell, codes, regions, None) for cell in cells], None
-    return _doubting_scraps([_item(cell, codes, regions, layout) for cell in cells], codes), layout
+    items = [_item(cell, codes, regions, layout) for cell in cells]
+    return _doubting_giants(_doubting_scraps(items, codes)), layout
 
 
 def _doubting_scraps(items: Sequence[Item], codes: Sequence[Box]) -> list[Item]:
@@ -118,6 +121,25 @@ def _doubting_scraps(items: Sequence[Item], codes: Sequence[Box]) -> list[Item]:
         and item.code is not None
         and item.picture.area < least
         and _gap(item.picture, codes[item.code]) < _LABEL_GAP_PX
+        else item
+        for item in items
+    ]
+
+
+def _doubting_giants(items: Sequence[Item]) -> list[Item]:
+    """Doubt what is far wider or higher than all of the sheet's other pictures: a field, a rule."""
+    shown = [item.picture for item in items if item.picture is not None]
+
+    def is_giant(picture: Box) -> bool:
+        others = [other for other in shown if other is not picture]
+        return len(others) > 1 and (
+            picture.width > _FAR_LARGER * max(other.width for other in others)
+            or picture.height > _FAR_LARGER * max(other.height for other in others)
+        )
+
+    return [
+        replace(item, doubts=(*item.doubts, "what was taken for the picture is far larger"))
+        if item.picture is not None and item.code is not None and is_giant(item.picture)
         else item
         for item in items
     ]
@@ -238,7 +260,7 @@ def _item(
             doubts += ("another code stands beside this one",)
         if is_small:
             doubts += ("what was taken for the picture is as low as a line of text",)
-        if _is_scattered(parts, layout):
+        if _is_scattered(parts, layout) or _holds_words(picture, parts, regions):
             doubts += ("what was taken for the picture may be several things",)
         if any(_is_beside(other.box, picture, codes[code]) for other in others):
             doubts += ("something else stands beside the code that may belong to the picture",)
@@ -258,6 +280,21 @@ def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
         _widest_gap([part.box for part in parts]) > _WIDEST_GAP * min(around.width, around.height)
         or sum(part.area for part in parts) < _LEAST_INK * around.area
         or ((layout is None or layout.votes < 2) and areas[-2] > _ALIKE * areas[-1])
+    )
+
+
+def _holds_words(picture: Box, parts: Sequence[Region], regions: Sequence[Region]) -> bool:
+    """Tell whether words stand between the parts of a picture: two cells that were not told apart.
+
+    A spoilt code may bridge the gap from one picture to the next.
+    """
+    return len(parts) > 1 and any(
+        region.kind is Kind.TEXT
+        and region.box.height > _LEAST_WORD_PX
+        and region.box.width > 2 * region.box.height
+        and region.box.share_inside(picture) == 1
+        and not any(region.box.intersection(part.box).area for part in parts)
+        for region in regions
     )
 
 
@@ -407,8 +444,15 @@ def _are_alike(parts: Sequence[Region]) -> bool:
 
 
 def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Layout) -> bool:
-    """Tell whether a part is low enough for text, and lies between code and picture."""
+    """Tell whether a part is low enough for text, and lies between code and picture.
+
+    Where labels stand beside pictures, their lines may also run on above or below these.
+    """
     largest = max((other.box for other in parts), key=lambda box: box.area)
+    if layout.side in ("left", "right"):
+        is_low = part.height <= TEXT_HEIGHT_PX and part.area < _ALIKE * largest.area
+        away = max(part.top - largest.bottom, largest.top - part.bottom)
+        return is_low and away > _LABEL_GAP_PX
     # What touches the code are its digits, maybe with a price below.
     highest = (2 if _gap(part, label) < _LABEL_GAP_PX else 1) * TEXT_HEIGHT_PX
     if part.height > highest or part.area > _ALIKE * largest.area:
@@ -416,7 +460,7 @@ def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Lay
     return {
         "below": largest.bottom < part.top < label.top,
         "above": label.bottom < part.bottom < largest.top,
-    }.get(layout.side, False)
+    }[layout.side]
 
 
 def _without_specks(parts: Sequence[Region]) -> list[Region]:

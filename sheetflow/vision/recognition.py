@@ -20,7 +20,7 @@ from sheetflow.symbologies import RETAIL_SYMBOLOGIES
 from sheetflow.vision.barcodes import MATRIX_SYMBOLOGIES, decode_label, decode_symbols
 from sheetflow.vision.bars import are_bars, whole_bars
 from sheetflow.vision.findings import Findings, reading_of
-from sheetflow.vision.frames import find_frames, frames_of_items
+from sheetflow.vision.frames import find_frames, frames_of_items, is_whole_grid
 from sheetflow.vision.geometry import (
     Box,
     Homography,
@@ -35,7 +35,7 @@ from sheetflow.vision.geometry import (
 from sheetflow.vision.ground import Print, find_print
 from sheetflow.vision.images import SheetImage
 from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
-from sheetflow.vision.lines import Lines, find_lines, segments_across
+from sheetflow.vision.lines import Lines, find_lines, find_steps, segments_across
 from sheetflow.vision.page import UprightPage, straightened, upright_page
 from sheetflow.vision.pairing import Item, Layout, pair_pictures
 from sheetflow.vision.segmentation import Kind, Region, classify
@@ -48,6 +48,7 @@ cv2.setNumThreads(1)
 
 _LABEL_MARGIN_PX = 16
 _LONG_LINE_PX = 90
+_RIM_PX = 16
 _SMALLEST_SHEET_PX = 32
 _PAPER = 180  # grey level; what is darker may be a picture that was not decoded
 _SIDES = {"below": "below", "above": "above", "left": "left of", "right": "right of"}
@@ -109,7 +110,7 @@ def read_sheet(
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
-        regions = _without_label_texts(classify(page.rgb, printed, frames, codes), frames)
+        regions = _without_label_texts(classify(page.rgb, printed, frames, codes), frames, page)
         items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
     is_empty = not regions and not symbols and float(image.luminance.mean()) > _PAPER
     findings = Findings(
@@ -133,15 +134,27 @@ def _printed(
     page: UprightPage, lines: Lines, codes: Sequence[Box]
 ) -> tuple[list[Box], Print, list[Region]]:
     """Return the page's frames, its print, and what each piece of that shows."""
-    frames = frames_of_items(find_frames(lines), codes, lines)
+    frames = _frames(page, lines, codes)
     printed = find_print(page.rgb, page.inside, frames, codes)
     regions = classify(page.rgb, printed, frames, codes)
-    return frames, printed, _without_label_texts(regions, frames)
+    return frames, printed, _without_label_texts(regions, frames, page)
 
 
-def _without_label_texts(regions: Sequence[Region], frames: Sequence[Box]) -> list[Region]:
+def _frames(page: UprightPage, lines: Lines, codes: Sequence[Box]) -> list[Box]:
+    """Return the frames of the page's items, found by their shades where lines do not suffice."""
+    frames = frames_of_items(find_frames(lines), codes, lines)
+    if not codes or is_whole_grid(frames):
+        return frames
+    edges = lines | find_steps(page.rgb, codes)
+    shaded = frames_of_items(find_frames(edges), codes, edges)
+    return shaded if len(shaded) > len(frames) else frames
+
+
+def _without_label_texts(
+    regions: Sequence[Region], frames: Sequence[Box], page: UprightPage
+) -> list[Region]:
     """Call everything inside of frames a text where these are drawn around labels alone."""
-    if not _are_around_labels(frames, regions):
+    if not _are_around_labels(frames, regions, page):
         return list(regions)
     return [
         replace(region, kind=Kind.TEXT)
@@ -151,9 +164,18 @@ def _without_label_texts(regions: Sequence[Region], frames: Sequence[Box]) -> li
     ]
 
 
-def _are_around_labels(frames: Sequence[Box], regions: Sequence[Region]) -> bool:
-    """Tell whether most of what may be pictures stands outside of the frames."""
-    pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
+def _are_around_labels(frames: Sequence[Box], regions: Sequence[Region], page: UprightPage) -> bool:
+    """Tell whether most of what may be pictures stands outside of the frames.
+
+    What reaches the rim of the page may be the desk.
+    """
+    height, width = page.inside.shape
+    middle = Box(0, 0, width, height).grown(-_RIM_PX)
+    pictures = [
+        region.box
+        for region in regions
+        if region.kind is not Kind.TEXT and region.box.share_inside(middle) == 1
+    ]
     framed = sum(
         box.area for box in pictures if any(frame.contains(box.centre) for frame in frames)
     )
@@ -210,7 +232,7 @@ def _grid(
     settings: RecognitionSettings,
 ) -> Grid:
     height, width = page.inside.shape
-    if frames and not _are_around_labels(frames, regions):
+    if frames and not _are_around_labels(frames, regions, page):
         return Grid(tuple(cells_from_frames(frames)))
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
     outside = sum(not any(frame.contains(code.centre) for frame in frames) for code in codes)

@@ -12,6 +12,7 @@ from enum import Enum
 import cv2
 import numpy as np
 
+from sheetflow.vision.fields import field_around
 from sheetflow.vision.geometry import Box
 from sheetflow.vision.ground import Grey, Pixels, Print, difference
 
@@ -21,9 +22,15 @@ TEXT_HEIGHT_PX = 25.0
 _LETTER_HEIGHT_PX = 17.0
 _TEXT_STROKE_PX = 3.3
 _TO_DIGITS_PX = 7
+_TO_PRICE_PX = 12
 _SMALLEST_PART_PX = 7
 _BLUR_SHARE = 0.45
 _LEAST_FIELD = 0.6  # hardly darker than the paper, it is seen with holes
+_WORD_HEIGHT_PX = 70.0
+_IN_FIELD = 0.8
+_EDGE_PX = 3.0
+_RIM_PX = 16
+_STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
 _RULE_HEIGHT_PX = 14
 
@@ -72,7 +79,7 @@ def classify(
         box = Box(left, top, width, height)
         if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, codes):
             continue
-        if box.area > 0.3 * ink.size and area < 0.4 * box.area:  # the page's rim, or the desk
+        if _is_desk(box, area, ink.shape):
             continue
         if _is_outline(box, area, [*frames, *codes]):
             continue
@@ -83,7 +90,43 @@ def classify(
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
         regions.append(Region(_tightened(box, printed.strength), area, kind, stroke))
-    return _without_margins(_with_whole_lines(regions), codes, ink.shape[1])
+    regions = _with_fields(rgb, _with_whole_lines(regions), frames, codes)
+    return _without_margins(regions, codes, ink.shape[1])
+
+
+def _with_fields(
+    rgb: Pixels, regions: Sequence[Region], frames: Sequence[Box], codes: Sequence[Box]
+) -> list[Region]:
+    """Add the "no image" fields that are too faint to be print, and call their words texts.
+
+    What holds a code, or reaches from side to side of a frame, is no such field.
+    """
+    heavy = [
+        region.box
+        for region in regions
+        if region.box.height < _WORD_HEIGHT_PX
+        and (region.kind is Kind.PICTURE or region.stroke_px > _TEXT_STROKE_PX)
+    ]
+    if not heavy:
+        return list(regions)
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+    fields: list[Box] = []
+    for words in heavy:
+        field = field_around(grey, words)
+        if field is None or any(field.contains(box.centre) for box in (*codes, *fields)):
+            continue
+        around = [frame for frame in frames if frame.contains(field.centre)]
+        if all(field.share_inside(frame.grown(-_EDGE_PX)) == 1 for frame in around):
+            fields.append(field)
+    return [
+        *(
+            replace(region, kind=Kind.TEXT)
+            if any(region.box.share_inside(field) > _IN_FIELD for field in fields)
+            else region
+            for region in regions
+        ),
+        *(Region(field, round(field.area), Kind.PLACEHOLDER) for field in fields),
+    ]
 
 
 def _without_margins(
@@ -140,6 +183,16 @@ def _is_in_line(box: Box, text: Box) -> bool:
     )
 
 
+def _is_desk(box: Box, area: int, shape: Sequence[int]) -> bool:
+    """Tell whether a piece is the page's rim, or the desk around it: large, and hardly filled."""
+    height, width = shape[:2]
+    if area >= 0.4 * box.area:
+        return False
+    at_rim = min(box.left, box.top, width - box.right, height - box.bottom) < _RIM_PX
+    is_long = box.width > 0.6 * width or box.height > 0.6 * height
+    return box.area > 0.3 * width * height or (at_rim and is_long and area < 0.2 * box.area)
+
+
 def _is_outline(box: Box, area: int, held: Sequence[Box]) -> bool:
     """Tell whether a piece is a mere line around a frame or a code."""
     is_thin = area < 2.5 * 2 * (box.width + box.height)
@@ -175,7 +228,17 @@ def _is_text(box: Box, stroke_px: float) -> bool:
 
 
 def _is_written_on_code(box: Box, stroke_px: float, codes: Sequence[Box]) -> bool:
-    """Tell whether a piece is the lines of text right above or below a code's bars."""
+    """Tell whether a piece is the lines of text right above or below a code's bars.
+
+    One low line between the ends of the bars is text however heavy its strokes are.
+    """
+    if box.height <= TEXT_HEIGHT_PX and any(
+        -_TO_DIGITS_PX < max(box.top - code.bottom, code.top - box.bottom) < _TO_PRICE_PX
+        and code.left <= box.centre[0] <= code.right
+        and box.width < code.width
+        for code in codes
+    ):
+        return True
     if box.height > 2 * TEXT_HEIGHT_PX or stroke_px > 1.6 * _TEXT_STROKE_PX:
         return False
     return any(
@@ -188,6 +251,11 @@ def _is_written_on_code(box: Box, stroke_px: float, codes: Sequence[Box]) -> boo
 def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
     """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it."""
     for code in codes:
+        # What is left of the white ground, between code and card, is a narrow strip.
+        narrow = _STRIP_SHARE * min(code.width, code.height)
+        near = code.grown(narrow + _TO_DIGITS_PX)
+        if min(box.width, box.height) < narrow and box.share_inside(near) > 0.9:
+            return True
         if box.intersection(code).area > 0.3 * min(box.area, code.area):
             beside, under = max(0.2 * code.width, 20.0), 34.0
             label = Box(
@@ -207,7 +275,15 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
         return False
     left, top, right, bottom = box.grown(-4).pixel_edges(rgb.shape)
     soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32)
-    middle = np.median(soft.reshape(-1, 3), axis=0)
+    middle = _median_colour(soft)
+    beyond = box.grown(5).pixel_edges(rgb.shape)
+    around = np.concatenate(
+        [rgb[beyond[1], beyond[0] : beyond[2]], rgb[beyond[3] - 1, beyond[0] : beyond[2]]]
+    )
+    is_light = middle.mean() > 0.72 * np.median(around, axis=0).mean()
+    is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
+    if not (is_light and is_grey):
+        return False
     rows, columns = soft.shape[:2]
     # Uneven light shades it evenly across; a round product is shaded in a curve.
     halves = (
@@ -216,7 +292,7 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
         soft[: rows // 2],
         soft[rows // 2 :],
     )
-    west, east, north, south = (np.median(half.reshape(-1, 3), axis=0) for half in halves)
+    west, east, north, south = map(_median_colour, halves)
     across, down = (
         np.linspace(-1, 1, columns)[None, :, None],
         np.linspace(-1, 1, rows)[:, None, None],
@@ -226,8 +302,9 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     # The text stands in the middle; all around it there is nothing.
     all_around = flat.copy()
     all_around[rows // 4 : rows - rows // 4, columns // 12 : columns - columns // 12] = True
-    left, top, right, bottom = box.grown(5).pixel_edges(rgb.shape)
-    around = np.concatenate([rgb[top, left:right], rgb[bottom - 1, left:right]])
-    is_light = middle.mean() > 0.72 * np.median(around, axis=0).mean()
-    is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
-    return bool(is_light and is_grey and all_around.mean() > 0.95 and flat.mean() > 0.7)
+    return bool(all_around.mean() > 0.95 and flat.mean() > 0.7)
+
+
+def _median_colour(image: Grey) -> Grey:
+    """Return the median of each channel of a float32 image, (3,)."""
+    return np.array([np.median(channel) for channel in cv2.split(image)], np.float32)

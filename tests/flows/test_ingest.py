@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 
 import flows.ingest
 import tasks.process
@@ -42,6 +43,28 @@ def test_sheets_are_stored_confirmed_and_archived(
         went.steps()
         == ["archive", "archive", "process", "process"] + ["stage"] * 2 + ["upload"] * 2
     )
+
+
+def test_prefect_learns_the_order_of_a_sheets_steps_and_keeps_none_of_their_results(
+    run, several, inbox_with, monkeypatch
+) -> None:
+    kept: list[int] = []
+    inbox_with(a=several[0])
+    monkeypatch.setattr(
+        flows.ingest, "announce", lambda _: kept.append(len(FlowRunContext.get().run_results))
+    )
+    went = run(ingest_sheets)
+    assert kept == [0]
+    steps = went.task_runs()
+    names = {step.id: step.name.split()[0] for step in steps}
+    before = {
+        names[step.id]: {names[it.id] for its in step.task_inputs.values() for it in its}
+        for step in steps
+    }
+    assert before["stage"] == set()
+    assert "stage" in before["process"]
+    assert "process" in before["upload"]
+    assert "upload" in before["archive"]
 
 
 def test_a_stored_picture_is_the_region_of_its_sheet(run, folders, database, drawn) -> None:

@@ -7,6 +7,8 @@ import io
 from PIL import Image
 
 from cli.review_page import draw_pictures
+from flows.audit import audit
+from flows.force_archive import force_archive
 from flows.ingest import ingest_sheets
 from flows.review_page import review_page
 from sheetflow.custody.reviewing import look_at_sheet, settle_sheet, sheet_to_review
@@ -97,3 +99,34 @@ def test_hostile_documents_are_rejected_with_their_reasons(run, folders) -> None
     for name, (data, told) in files.items():
         assert (folders.quarantine / name).read_bytes() == data
         assert told in (folders.quarantine / f"{name}.json").read_text(), name
+
+
+def test_a_file_of_pages_is_forced_taken_back_and_audited_as_one_sheet(
+    run, environment, folders, database, several
+) -> None:
+    first, second = several[:2]
+    data = tiff([(image_of(first), {}), (image_of(second), {})])
+    (folders.inbox / "two.tif").write_bytes(data)
+    environment(mongodb_uri="mongodb://127.0.0.1:1/?directConnection=true")
+    assert run(ingest_sheets).states == {"two.tif": "failed"}
+    asked = run(force_archive, reason="the shop opens at nine")
+    assert "8 will not be stored" in asked.state.message
+    environment()
+    assert run(force_archive, reason="in a hurry", confirmed=True).state.is_completed()
+    assert (folders.archive / "two.tif").read_bytes() == data
+    back = run(force_archive, reason="no hurry after all", name="two.tif", take_back=True)
+    assert back.state.is_completed(), back.state.message
+    assert run(ingest_sheets).states == {"two.tif": "archived"}
+    sound = run(audit, sample_percent=100)
+    assert sound.state.is_completed(), sound.state.message
+    of_page_2 = {"source_image.page": 2}
+    lost = database.codes_images.find_one_and_delete(of_page_2)
+    red = run(audit, sample_percent=100)
+    assert red.state.is_failed()
+    assert "missing_pairs: two.tif" in red.state.message
+    assert run(audit, repair=True).state.is_completed()
+    assert run(ingest_sheets).states == {"two.tif": "archived"}
+    again = database.codes_images.find_one({"code": lost["code"]})
+    assert again["source_image"]["page"] == 2
+    assert again["image_bytes"] == lost["image_bytes"]
+    assert database.codes_images.count_documents({}) == 8

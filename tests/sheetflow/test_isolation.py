@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +54,17 @@ def test_a_call_that_takes_more_memory_than_it_may_has_failed_alone() -> None:
         with pytest.raises(WorkerFailed, match="more memory"):
             own.run(bytes, 2 * limit)
         assert own.run(abs, -1) == 1
+
+
+def test_workers_do_not_begin_with_what_their_parent_was_started_as(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os\n"
+        "from sheetflow.isolation import IsolatedWorkers\n"
+        "print('begun', flush=True)\n"
+        "if __name__ == '__main__':\n"
+        "    with IsolatedWorkers(1, timeout_s=60, preload='sheetflow.errors') as workers:\n"
+        "        assert workers.run(os.getpid) != os.getpid()\n"
+    )
+    done = subprocess.run([sys.executable, program], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "begun\n"

@@ -7,6 +7,7 @@ import zxingcpp
 from numpy.typing import NDArray
 
 from sheetflow.reading import Symbol
+from sheetflow.symbologies import has_valid_check_digit
 from sheetflow.vision import barcodes
 from sheetflow.vision.barcodes import (
     BELIEVABLE,
@@ -14,7 +15,6 @@ from sheetflow.vision.barcodes import (
     canonical_payload,
     decode_label,
     decode_symbols,
-    has_valid_check_digit,
 )
 from sheetflow.vision.geometry import Box, box_around, overlap, quad_angle
 

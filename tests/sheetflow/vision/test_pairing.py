@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sheetflow.vision.geometry import Box
@@ -76,6 +76,7 @@ def test_every_code_of_a_full_grid_gets_its_own_picture(side: str) -> None:
         assert item.picture == sheet.pictures[kept[item.code]]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SIDES), st.data())
 def test_what_is_missing_never_shifts_its_neighbours(side: str, data: st.DataObject) -> None:
     sheet = Sheet(data.draw(st.integers(4, 6)), data.draw(st.integers(3, 4)), side)
@@ -237,3 +238,40 @@ def test_a_second_code_beside_the_pictures_own_is_doubted() -> None:
     items, _ = pair_pictures(cells, [*codes, stray], regions)
     assert [item.code for item in items] == [0, 1, 2]
     assert [bool(item.doubts) for item in items] == [False, True, False]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_low_lines_above_and_below_pictures_beside_their_codes_are_no_part_of_them(
+    side: str,
+) -> None:
+    sheet = Sheet(2, 2, side)
+    lines = [picture(Box(box.left, box.bottom + 10, 60, 18)) for box in sheet.pictures]
+    regions = [*map(picture, sheet.pictures), *lines]
+    grid = cells_from_anchors(sheet.codes, [region.box for region in regions], PAGE)
+    items, _ = pair_pictures(grid.cells, sheet.codes, regions)
+    assert [item.picture for item in items] == sheet.pictures
+
+
+def test_words_between_the_parts_of_a_picture_are_doubted_also_where_the_side_is_known() -> None:
+    page = Box(0, 0, 600, 900)
+    codes = [Box(200, 50, 160, 60), Box(200, 700, 160, 60)]
+    words = Region(Box(220, 325, 110, 14), 900, Kind.TEXT)
+    boxes = [Box(120, 130, 320, 180), Box(190, 350, 190, 60), Box(120, 440, 320, 180)]
+    regions = [*map(picture, boxes), words, picture(Box(120, 780, 320, 100))]
+    cells = [Cell(0, 0, Box(0, 0, 600, 660)), Cell(1, 0, Box(0, 660, page.width, 240))]
+    items, _ = pair_pictures(cells, codes, regions, side="above")
+    assert items[0].doubts
+    assert not items[1].doubts
+
+
+def test_a_picture_far_larger_than_all_others_is_doubted() -> None:
+    sheet = Sheet(3, 2, "below")
+    sheet.pictures[3] = Box(60, 290, 400, 78)
+    regions = [picture(box) for box in sheet.pictures]
+    cells = [
+        Cell(row, column, Box(60 + 230 * column, 120 + 160 * row, 230, 160))
+        for row in range(3)
+        for column in range(2)
+    ]
+    items, _ = pair_pictures(cells, sheet.codes, regions)
+    assert [bool(item.doubts) for item in items].count(True) == 1

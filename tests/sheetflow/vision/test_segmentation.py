@@ -144,3 +144,30 @@ def test_a_frame_with_a_broken_line_is_found_from_its_neighbours() -> None:
     frames = frames_of_items(find_frames(lines), codes, lines)
     assert len(frames) == len(boxes)
     assert all(any(overlap(frame, box) > 0.9 for frame in frames) for box in boxes)
+
+
+def test_a_field_hardly_darker_than_paper_is_a_placeholder_by_its_edges() -> None:
+    page = paper(noise=2.0)
+    field = Box(400, 300, 240, 180)
+    fill(page, field, (240, 240, 241))
+    word = ("no image", (470, 400), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (90, 90, 90), 4)
+    cv2.putText(page, *word)
+    (found,) = [region for region in regions_of(page, []) if region.kind is Kind.PLACEHOLDER]
+    assert overlap(found.box, field) > 0.9
+    assert pictures_of(page, []) == []
+
+
+def test_words_on_bare_paper_or_off_the_middle_of_a_field_make_no_placeholder() -> None:
+    page = paper(noise=2.0)
+    fill(page, Box(400, 300, 240, 180), (240, 240, 241))
+    for place in ((470, 345), (900, 400)):
+        cv2.putText(page, "no image", place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, (90, 90, 90), 4)
+    assert all(region.kind is Kind.TEXT for region in regions_of(page, []))
+
+
+def test_a_heavy_line_and_a_strip_of_ground_beside_a_code_are_no_pictures() -> None:
+    page = paper()
+    bars(page, CODE)
+    cv2.putText(page, "12,50", (205, 505), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (20, 20, 20), 9)
+    fill(page, Box(CODE.right + 6, CODE.top, 9, CODE.height), (225, 225, 225))
+    assert pictures_of(page, [CODE]) == []

@@ -1,0 +1,44 @@
+"""Frames of items: closed by lines, or by the edge of a shade."""
+
+import numpy as np
+import pytest
+
+from sheetflow.vision.frames import find_frames, frames_of_items, is_whole_grid
+from sheetflow.vision.geometry import Box
+from sheetflow.vision.lines import find_lines, find_steps
+
+_CARDS = [Box(x, y, 200, 160) for y in (40, 240, 440) for x in (40, 280)]
+_CODES = [Box(card.left + 20, card.bottom - 50, 80, 30) for card in _CARDS]
+
+
+def _page(*, shade: float) -> np.ndarray:
+    page = np.full((640, 520), 220.0)
+    for card in _CARDS:
+        left, top, right, bottom = card.pixel_edges(page.shape)
+        page[top:bottom, left:right] *= shade
+    page += np.random.default_rng(1).normal(0, 2, page.shape)
+    return np.repeat(np.clip(page, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_cards_without_a_border_are_found_by_their_shade() -> None:
+    page = _page(shade=0.95)
+    lines = find_lines(page, _CODES)
+    assert frames_of_items(find_frames(lines), _CODES, lines) == []
+    edges = lines | find_steps(page, _CODES)
+    frames = frames_of_items(find_frames(edges), _CODES, edges)
+    assert len(frames) == len(_CARDS)
+    for frame, card in zip(frames, _CARDS, strict=True):
+        assert frame.share_inside(card.grown(4)) == pytest.approx(1)
+        assert card.grown(-8).share_inside(frame) == pytest.approx(1)
+
+
+def test_bare_paper_has_no_steps() -> None:
+    steps = find_steps(_page(shade=1.0), _CODES)
+    assert not steps.across.any()
+    assert not steps.down.any()
+
+
+def test_a_grid_with_a_place_left_out_is_not_whole() -> None:
+    assert is_whole_grid(_CARDS)
+    assert not is_whole_grid(_CARDS[:-1])
+    assert not is_whole_grid([])
