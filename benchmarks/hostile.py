@@ -206,17 +206,31 @@ def violations(root: Path, dropped: dict[str, bytes]) -> list[str]:
             if path.is_file():
                 found.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), []).append(path)
     wrong = []
-    for name, data in dropped.items():
-        places = found.get(hashlib.sha256(data).hexdigest(), [])
-        if len({path.parent for path in places}) != 1:
-            wrong.append(f"{name} is in {[str(path) for path in places] or 'no folder'}")
-        elif places[0].parent.name == "source":
-            wrong.append(f"{name} was left in the inbox")
-        elif places[0].parent.name == "images_rejected":
-            reason = places[0].with_name(places[0].name + ".json")
-            if not reason.exists() or not json.loads(reason.read_bytes()).get("cure"):
-                wrong.append(f"{name} lies in quarantine without a reason")
+    for digest, names in _by_digest(dropped).items():
+        paths = found.get(digest, [])
+        places = {path.parent.name for path in paths}
+        who = " and ".join(names)
+        if len(paths) != len(names):
+            wrong.append(f"{who} is in {[str(path) for path in paths] or 'no folder'}")
+        # Of files with the same bytes one may be held for a person; the others then wait for it.
+        if "source" in places and not ("images_sources" in places and len(names) > 1):
+            wrong.append(f"{who} was left in the inbox")
+        for path in paths:
+            if path.parent.name == "images_rejected" and not _has_reason(path):
+                wrong.append(f"{path.name} lies in quarantine without a reason")
     return wrong
+
+
+def _by_digest(dropped: dict[str, bytes]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name, data in dropped.items():
+        names.setdefault(hashlib.sha256(data).hexdigest(), []).append(name)
+    return names
+
+
+def _has_reason(path: Path) -> bool:
+    reason = path.with_name(path.name + ".json")
+    return reason.exists() and bool(json.loads(reason.read_bytes()).get("cure"))
 
 
 def _failed(sheet: dict[str, Any]) -> bool:

@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.levels import LEVELS, sheets_at
 from sheetflow.errors import SheetRejected
+from sheetflow.isolation import keep_memory
 from sheetflow.reading import SheetReading
 from sheetflow.samples.drawing import draw_sheet
 from sheetflow.samples.files import sheet_bytes
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)  # CPU seconds of one core, as the flows use it
+    keep_memory()  # as a run's readers do
     if (options.folder is None) == (options.drawn is None):
         parser.error("name a folder, or a seed and a count of sheets to draw")
     if options.faults is not None:

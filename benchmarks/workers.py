@@ -1,11 +1,13 @@
 """Several workers on one queue: do two do twice as much, and what if one is killed?
 
-    python benchmarks/workers.py [--sheets 16]
+    python benchmarks/workers.py [--sheets 60] [--killed 12]
 
 A worker of a work pool runs the flow in a process; here the same process is started directly, held
 to one core by `taskset` as if that core were a machine. One on one core, two on a core each, and
-two of which one is killed in the midst; a last run then finishes what is left. On a machine with
-two cores the servers share them with the workers, which is why the CPU of each part is told too.
+two of which one is killed in the midst; a last run then finishes what is left. Prefect's server and
+MongoDB are held to the same cores as the workers, so that one core does all the work and then two
+do: else one worker would have the help of a second core, and two of none. Beside the ratio by wall
+time stands the one by CPU, which is what remains of the first where nobody waits for work.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.measuring.processes import family, settled_cpu_s, snapshot
 from benchmarks.measuring.report import show
 from benchmarks.measuring.sheets import PAIRS_A4, a4_pages
 from benchmarks.measuring.world import Root, World, copy_into, world
@@ -35,18 +38,21 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--sheets", type=int, default=16)
+    parser.add_argument("--sheets", type=int, default=60, help="for one worker, and for two")
+    parser.add_argument("--killed", type=int, default=12, help="where one of two is killed")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2 or not shutil.which("taskset"):
         parser.error("it takes two cores and taskset")
     with world() as here:
         files = a4_pages(here.folder / "drawn", count=options.sheets)
+        _together(here, files[:2], cores[:1])  # the servers' first work is not counted
         one = _together(here, files, cores[:1])
         two = _together(here, files, cores[:2])
-        killed = _one_killed(here, files, cores[:2])
+        killed = _one_killed(here, files[: options.killed], cores[:2]) if options.killed else None
     ratios = {
         "by_wall": round(one["wall_s"] / two["wall_s"], 3),
+        "by_cpu": round(2 * _cpu_s(one) / _cpu_s(two), 3),
         "killed": killed,
     }
     show("Workers held to a core each", [one, two], ratios)
@@ -56,8 +62,14 @@ def main() -> int:
 def _together(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[str, Any]:
     root = here.root()
     copy_into(root.inbox, files)
+    servers = {"server": here.server_pid, "mongod": here.mongod_pid}
+    before = {}
+    for name, pid in servers.items():
+        _hold(pid, cores)
+        before[name] = settled_cpu_s(pid)
     with ThreadPoolExecutor() as pool:
         runs = list(pool.map(lambda core: one_run(root, before=_held(core)), cores))
+    used = {f"{name}_s": settled_cpu_s(pid) - before[name] for name, pid in servers.items()}
     assert root.records() == len(files) * PAIRS_A4
     archived = [run["archived"] for run in runs]
     assert sum(archived) == len(files), archived
@@ -68,10 +80,15 @@ def _together(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[
         "workers": len(cores),
         "wall_s": wall_s,
         "sheets": " + ".join(map(str, archived)),
-        "cpu_s": sum(run["cpu_s"] for run in runs),
+        "workers_s": sum(run["with_readers_s"] for run in runs),
+        **used,
         # Over before the others, and so without work while there may have been some.
         "idle_s": max(busy) - min(busy),
     }
+
+
+def _cpu_s(row: dict[str, Any]) -> float:
+    return sum(row[f"{part}_s"] for part in ("workers", "server", "mongod"))
 
 
 def _one_killed(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[str, Any]:
@@ -102,6 +119,13 @@ def _one_killed(here: World, files: Sequence[Path], cores: Sequence[int]) -> dic
 def _left(root: Root) -> int:
     places = (root.inbox, root.path / "images_sources")
     return sum(1 for place in places for _ in place.iterdir())
+
+
+def _hold(pid: int, cores: Sequence[int]) -> None:
+    """Hold a server with all its processes and threads to some cores."""
+    for member in family(snapshot(), pid):
+        for thread in Path(f"/proc/{member}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def _held(core: int) -> list[str]:

@@ -21,13 +21,13 @@ def main() -> int:
     prepare_prefect(verbose=False)
     from prefect.events.worker import EventsWorker
 
-    from benchmarks.measuring.processes import resident_bytes
+    from benchmarks.measuring.processes import cpu_s, resident_bytes
     from benchmarks.measuring.world import Collector
     from flows.ingest import ingest_sheets
     from flows.outcomes import listening
 
     listener = Collector()
-    began, cpu = time.perf_counter(), _cpu_s()
+    began, cpu, all_cpu = time.perf_counter(), _cpu_s(), cpu_s(os.getpid())
     with listening(listener):
         state = ingest_sheets(return_state=True)
     EventsWorker.instance().wait_until_empty()
@@ -41,6 +41,7 @@ def main() -> int:
         "resident_mb": resident_bytes(os.getpid(), alone=True) / 2**20,
         "highest_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
         "cpu_s": _cpu_s() - cpu,
+        "with_readers_s": cpu_s(os.getpid()) - all_cpu,
     }
     print(json.dumps(row))
     return 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sheetflow.vision.geometry import Box
 from sheetflow.vision.lines import LINE_REACH_PX
@@ -31,6 +31,7 @@ _PLATE_SHARE = 0.05
 _QUIET_SHARE = 0.35
 _FULL_SHARE = 0.8
 _OUTLINE_PX = 7
+_BAND_ROWS = 32  # so few that what is made of them on the way stays in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +102,14 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
         flat[top:bottom, left:right] = 0
     ground, known = _ground_of(small, flat, valid)
     large = np.asarray(cv2.resize(ground, (width, height)), np.float32)
-    soft = cv2.GaussianBlur(part, (0, 0), 1.0).astype(np.float32)
+    soft = np.asarray(cv2.GaussianBlur(part, (0, 0), 1.0), np.uint8)
     strength = difference(soft, large)
     _erase_plates(strength, soft, large, codes)
-    ink = np.where(
-        strength
-        > _noise_limit(strength, np.asarray(cv2.resize(known, (width, height)), np.float32)),
-        where,
-        0,
-    )
-    return Print(ink.astype(np.uint8), strength)
+    limit = _noise_limit(strength, np.asarray(cv2.resize(known, (width, height)), np.float32))
+    return Print(where * (strength > limit), strength)
 
 
-def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box]) -> None:
+def _erase_plates(strength: Grey, image: Pixels, ground: Grey, codes: Sequence[Box]) -> None:
     """Take codes, and the white grounds that they are printed on, off the print.
 
     On a shaded card a code has a ground of its own, which may touch the picture.
@@ -123,6 +119,8 @@ def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box
         strength[top:bottom, left:right] = 0
         quiet = max(_QUIET_SHARE * max(code.width, code.height), 16.0)
         left, top, right, bottom = around = code.grown(quiet).pixel_edges(strength.shape)
+        if left == right or top == bottom:  # it stands elsewhere
+            continue
         light, paper = _darkest(image, around), _darkest(ground, around)
         near = np.zeros(light.shape, bool)
         x0, y0, x1, y1 = code.grown(_PLATE_PX).pixel_edges(strength.shape)
@@ -133,12 +131,20 @@ def _erase_plates(strength: Grey, image: Grey, ground: Grey, codes: Sequence[Box
             continue
         plate = lighter & (light < (1 + _PLATE_SHARE) * float(np.median(seen)))
         _, labels = cv2.connectedComponents(plate.astype(np.uint8), connectivity=4)
-        whole = np.isin(labels, np.unique(labels[near & plate])).astype(np.uint8)
+        whole = _pieces(labels, labels[near & plate])
         if code.area + whole.sum() > _FULL_SHARE * cv2.countNonZero(_box_of(whole)):
             # Its outline, if it has one, is none of the page's print either.
             kernel = np.ones((_OUTLINE_PX, _OUTLINE_PX), np.uint8)
             whole = np.asarray(cv2.dilate(_box_of(whole), kernel), np.uint8)
         strength[top:bottom, left:right][whole > 0] = 0
+
+
+def _pieces(labels: ArrayLike, chosen: ArrayLike) -> Mask:
+    """Return 1 where a pixel's label is among those chosen."""
+    labels = np.asarray(labels, np.int32)
+    is_chosen = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)
+    is_chosen[np.asarray(chosen, np.intp)] = 1
+    return np.asarray(is_chosen[labels], np.uint8)
 
 
 def _box_of(mask: Mask) -> Mask:
@@ -149,10 +155,11 @@ def _box_of(mask: Mask) -> Mask:
     return box
 
 
-def _darkest(image: Grey, edges: tuple[int, int, int, int]) -> Grey:
+def _darkest(image: Pixels | Grey, edges: tuple[int, int, int, int]) -> Grey:
     """Return the darkest channel of a part, (left, top, right, bottom)."""
     left, top, right, bottom = edges
-    return np.asarray(image[top:bottom, left:right].min(axis=2), np.float32)
+    red, green, blue = cv2.split(image[top:bottom, left:right])
+    return np.asarray(cv2.min(cv2.min(red, green), blue), np.float32)
 
 
 def _flatness(rgb: Pixels, inside: Mask) -> float:
@@ -203,7 +210,7 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
         known = valid.astype(np.float32)
         return _spread(small, known, start=max(height, width) / 16), known
     along_rim = np.flatnonzero(contact >= min(contact.max(), 0.08 * (height + width)))
-    known = np.isin(labels, along_rim).astype(np.float32)
+    known = _pieces(labels, along_rim).astype(np.float32)
     start = max(3.0, min(height, width) / 40)
     for tolerance in (0.04, 0.05):
         ground = _filled(small, known, start=start)
@@ -215,11 +222,10 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
 def _filled(small: Grey, known: Grey, *, start: float) -> Grey:
     """Return the ground everywhere, from where it is known: its trend, and what departs from it."""
     height, width = known.shape
-    ys, xs = np.nonzero(known)
-    if len(xs) < 64:
+    places = np.flatnonzero(known > 0)
+    if len(places) < 64:
         return _spread(small, known, start=start)
-    step = max(1, len(xs) // 600)
-    ys, xs = ys[::step], xs[::step]
+    ys, xs = np.divmod(places[:: max(1, len(places) // 600)], width)
     rows = _bend_terms(xs / width - 0.5, ys / height - 0.5)
     # A little weight on the bends: where ground is known on one side only, it goes on straight.
     square = rows.T @ rows + np.diag([1e-6, 1e-6, 1e-6, 0.06, 0.06, 0.06]) * len(xs)
@@ -237,7 +243,7 @@ def _bend_terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
-    """Fill what is not known from what is, the near before the far, by a pyramid.
+    """Fill what is not known (0) from what is (1), the near before the far, by a pyramid.
 
     Each level is half the size of the one before; going back up, a pixel keeps its own mean as far
     as it is known and takes the rest from the level above. `start` is the finest level's grain.
@@ -246,7 +252,8 @@ def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
     shrink = max(1.0, start / 2)
     area = (max(1, round(width / shrink)), max(1, round(height / shrink)))
     weights = [cv2.resize(known, area, interpolation=cv2.INTER_AREA)]
-    totals = [cv2.resize(image * known[..., None], area, interpolation=cv2.INTER_AREA)]
+    seen = cv2.copyTo(image, np.asarray(known > 0, np.uint8))
+    totals = [cv2.resize(seen, area, interpolation=cv2.INTER_AREA)]
     while max(area) > 1:
         area = (max(1, area[0] // 2), max(1, area[1] // 2))
         weights.append(cv2.resize(weights[-1], area, interpolation=cv2.INTER_AREA))
@@ -266,11 +273,16 @@ def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
     )
 
 
-def difference(image: Grey, ground: Grey) -> Grey:
+def difference(image: Pixels | Grey, ground: Grey) -> Grey:
     """Return by which part of the ground the most different channel differs."""
-    ratio = cv2.divide(image, np.maximum(ground, np.float32(1)))
-    red, green, blue = cv2.split(np.abs(ratio - 1))
-    return np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
+    most = np.empty(image.shape[:2], np.float32)
+    for top in range(0, len(image), _BAND_ROWS):
+        band = slice(top, top + _BAND_ROWS)
+        seen = np.asarray(image[band], np.float32)
+        ratio = cv2.divide(seen, np.maximum(ground[band], np.float32(1)))
+        red, green, blue = cv2.split(np.abs(ratio - 1))
+        most[band] = cv2.max(cv2.max(red, green), blue)
+    return most
 
 
 def _noise_limit(strength: Grey, known: Grey) -> float:
@@ -286,6 +298,7 @@ def _without_rim(ink: Mask) -> Mask:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     height, width = ink.shape
     largest = int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
+    dropped: list[int] = []
     for index in range(1, count):
         left, top, wide, high, area = (int(value) for value in stats[index])
         at_side = left <= 2 or left + wide >= width - 2
@@ -293,7 +306,9 @@ def _without_rim(ink: Mask) -> Mask:
         is_near = min(left, top, width - left - wide, height - top - high) <= _NEAR_RIM_PX
         is_narrow = (at_side and 3 * wide < high) or (at_end and 3 * high < wide)
         if is_narrow or (is_near and area < _SMALL_SHARE * largest):
-            ink[labels == index] = 0
+            dropped.append(index)
+    if dropped:
+        ink[_pieces(labels, dropped) > 0] = 0
     return ink
 
 

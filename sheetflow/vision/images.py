@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -95,11 +96,23 @@ class SheetImage:
         height, width = self.luminance.shape
         return (int(width), int(height))
 
+    @cached_property
+    def half(self) -> Pixels:
+        """The pixels at half the size, uint8 (height // 2, width // 2, 3)."""
+        return halved(self.rgb)
+
     @classmethod
     def from_rgb(cls, rgb: Pixels, *, name: str = "sheet", format: str = "") -> SheetImage:  # noqa: A002
         """Make a sheet from pixels that are already upright, uint8 (height, width, 3)."""
         grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
         return cls(rgb=rgb, luminance=grey, name=name, format=format)
+
+
+def halved(rgb: Pixels) -> Pixels:
+    """Return the means of four pixels each; many times faster than any other factor."""
+    height, width = rgb.shape[0] // 2, rgb.shape[1] // 2
+    even = rgb[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def frames_of(data: bytes, *, sheet: str, at_most: int) -> list[int]:
@@ -249,7 +262,7 @@ def _rgb_of(image: Image.Image) -> Pixels:
         image = _on_white(image)
     if profile:
         image = _in_srgb(image, profile)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -275,7 +275,15 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
         return False
     left, top, right, bottom = box.grown(-4).pixel_edges(rgb.shape)
     soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32)
-    middle = np.median(soft.reshape(-1, 3), axis=0)
+    middle = _median_colour(soft)
+    beyond = box.grown(5).pixel_edges(rgb.shape)
+    around = np.concatenate(
+        [rgb[beyond[1], beyond[0] : beyond[2]], rgb[beyond[3] - 1, beyond[0] : beyond[2]]]
+    )
+    is_light = middle.mean() > 0.72 * np.median(around, axis=0).mean()
+    is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
+    if not (is_light and is_grey):
+        return False
     rows, columns = soft.shape[:2]
     # Uneven light shades it evenly across; a round product is shaded in a curve.
     halves = (
@@ -284,7 +292,7 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
         soft[: rows // 2],
         soft[rows // 2 :],
     )
-    west, east, north, south = (np.median(half.reshape(-1, 3), axis=0) for half in halves)
+    west, east, north, south = map(_median_colour, halves)
     across, down = (
         np.linspace(-1, 1, columns)[None, :, None],
         np.linspace(-1, 1, rows)[:, None, None],
@@ -294,8 +302,9 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     # The text stands in the middle; all around it there is nothing.
     all_around = flat.copy()
     all_around[rows // 4 : rows - rows // 4, columns // 12 : columns - columns // 12] = True
-    left, top, right, bottom = box.grown(5).pixel_edges(rgb.shape)
-    around = np.concatenate([rgb[top, left:right], rgb[bottom - 1, left:right]])
-    is_light = middle.mean() > 0.72 * np.median(around, axis=0).mean()
-    is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
-    return bool(is_light and is_grey and all_around.mean() > 0.95 and flat.mean() > 0.7)
+    return bool(all_around.mean() > 0.95 and flat.mean() > 0.7)
+
+
+def _median_colour(image: Grey) -> Grey:
+    """Return the median of each channel of a float32 image, (3,)."""
+    return np.array([np.median(channel) for channel in cv2.split(image)], np.float32)

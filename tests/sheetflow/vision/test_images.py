@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from sheetflow.errors import ImageTooLarge, UnreadableImage
-from sheetflow.vision.images import encode_jpeg, encode_png, load_image
+from sheetflow.vision.images import SheetImage, encode_jpeg, encode_png, load_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -224,3 +224,10 @@ def test_encoding_gives_the_same_bytes_for_the_same_pixels() -> None:
     pixels = np.asarray(noise())
     assert encode_jpeg(pixels) == encode_jpeg(pixels.copy())
     assert encode_png(pixels) == encode_png(pixels.copy())
+
+
+def test_half_the_size_is_the_mean_of_four_pixels_without_an_odd_rim() -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    half = SheetImage.from_rgb(rgb).half
+    means = rgb[:6, :4].reshape(3, 2, 2, 2, 3).mean(axis=(1, 3))
+    assert np.abs(half - means).max() <= 0.5

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sheetflow.vision.geometry import Box
@@ -76,6 +76,7 @@ def test_every_code_of_a_full_grid_gets_its_own_picture(side: str) -> None:
         assert item.picture == sheet.pictures[kept[item.code]]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SIDES), st.data())
 def test_what_is_missing_never_shifts_its_neighbours(side: str, data: st.DataObject) -> None:
     sheet = Sheet(data.draw(st.integers(4, 6)), data.draw(st.integers(3, 4)), side)
