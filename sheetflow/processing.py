@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from sheetflow.custody.files import taken_away
 from sheetflow.custody.folders import Folders
 from sheetflow.custody.journal import Entry, load_entry, save_entry
 from sheetflow.custody.leases import check_lease
@@ -53,7 +54,8 @@ def process_sheet(
         SheetRejected: The file is not an image that can be read whole, or is over a limit.
         DigestMismatch: The file has changed since it was staged.
         WorkerFailed: The decoders crashed or hung on it.
-        FolderUnavailable: The results cannot be written now.
+        CustodyError: The file was taken away meanwhile.
+        FolderUnavailable: Staging is gone, or the results cannot be written now.
     """
     label = shown_name(sheet.name)
     entry = load_entry(folders, sheet.sha256)
@@ -78,6 +80,8 @@ def process_sheet(
             works = _all_pages(cut)
     except WorkerFailed as error:
         raise WorkerFailed(error.cause, cure=error.cure, sheet=label) from error
+    except FileNotFoundError as error:
+        raise taken_away(sheet.path) from error
     crops = [crop for work in works for crop in work.crops]
     processed = save_result(folders, sheet, reading, crops, as_read=as_read, review=review)
     logger.info(

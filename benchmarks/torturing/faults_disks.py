@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import shutil
+import time
 from pathlib import Path
 
 from benchmarks.torturing.disks import Refused, set_read_only, small_disk
 from benchmarks.torturing.doors import Harm
 from benchmarks.torturing.faults import ANY, Playground
 
+_PATIENCE_S = 30.0
 _ROOMY = {"SHEETFLOW_MIN_FREE_BYTES": "0"}
 _ROOM = "little room under the data root (tmpfs)"
 _TAKEN = "a sheet taken away or changed by its owner"
@@ -162,8 +164,10 @@ def _gone_files(play: Playground) -> None:
         with play.trial(f"{_TAKEN}: at door {door}", ANY) as trial:
             harm = Harm(door=1, when="pause", only=door)
             with stage.victims.paused(stage.environment, stage.roots, harm=harm):
-                gone = stage.scene.dropped.pop(0)
-                (stage.scene.places["inbox"] / gone.name).unlink(missing_ok=True)
+                gone = _only_one_left(stage.scene.places["inbox"])
+                gone.unlink()
+                left = [item for item in stage.scene.dropped if item.name != gone.name]
+                stage.scene.dropped = left
             trial.struck(stage.victims.finish(), stage)
             trial.healed(stage)
     with play.trial(f"{_TAKEN}: staged, in the upload", ANY) as trial:
@@ -194,6 +198,18 @@ def _gone_files(play: Playground) -> None:
                     (stage.scene.places["inbox"] / sheet.name).write_bytes(sheet.data)
         trial.struck(run, stage)
         trial.healed(stage)
+
+
+def _only_one_left(inbox: Path) -> Path:
+    """Wait until the sheet that is held at its door is the only one left, and return it."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        (first, *others) = sorted(path for path in inbox.iterdir() if path.name[0] != ".")
+        if not others:
+            return first
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(others) + 1} sheets are still in {inbox}")
+        time.sleep(0.05)
 
 
 def _set_apart(play: Playground, place: str, disk: Path | None) -> None:

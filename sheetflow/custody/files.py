@@ -167,6 +167,21 @@ def translated_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def taken_away(path: Path) -> FolderUnavailable | CustodyError:
+    """Return the error that says what is gone, a sheet's file or the folder that it was in."""
+    if not path.parent.is_dir():
+        return FolderUnavailable(
+            f"the folder {path.parent} is gone",
+            cure="Mount its disk, or make the folder again; the next run goes on from there",
+            sheet=shown_name(path.name),
+        )
+    return CustodyError(
+        f"the file was taken away from {path.parent} while it was in work",
+        cure="Put it back into the inbox if it shall be processed; nothing else was changed",
+        sheet=shown_name(path.name),
+    )
+
+
 def _not_a_file(path: Path) -> CustodyError:
     return CustodyError(
         "it is a link or a device, not a file",

@@ -75,10 +75,18 @@ def lock_claim(path: Path) -> tuple[int, bool]:
     """Lock a claim's file; return it, and whether the mount has locks at all.
 
     Raises:
-        SheetBusy: Another has locked it.
+        SheetBusy: Another has locked it, or has just removed it.
+        FileNotFoundError: The folder of the claims is gone.
     """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError as error:
+            # sshfs believes for some seconds in a file that another host has removed: then the
+            # kernel asks it to open that file, not to make one.
+            if path.parent.is_dir():
+                raise busy() from error
+            raise
         try:
             flock(descriptor)
         except BlockingIOError as error:

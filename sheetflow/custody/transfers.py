@@ -18,6 +18,7 @@ from sheetflow.custody.files import (
     digest_file,
     open_regular,
     sync_folder,
+    taken_away,
     translated_errors,
 )
 from sheetflow.custody.names import name_with_mark, shown_name
@@ -195,21 +196,13 @@ def _remove(path: Path) -> None:
 
 
 def _gone(source: Path, target: Path) -> FolderUnavailable | CustodyError:
-    for folder in (source.parent, target.parent):
-        if not folder.is_dir():
-            return FolderUnavailable(
-                f"the folder {folder} is gone",
-                cure="Mount its disk, or make the folder again; the next run goes on from there",
-                sheet=shown_name(source.name),
-            )
-    if os.path.lexists(source):
-        return FolderUnavailable(
-            f"the folder {target.parent} takes no new files",
-            cure="Check its disk and its mount; the sheet is safe where it was",
-            sheet=shown_name(source.name),
-        )
-    return CustodyError(
-        f"the file was taken away from {source.parent} while it was about to move",
-        cure="Put it back into the inbox if it shall be processed; nothing else was changed",
+    for path in (source, target):
+        if not path.parent.is_dir():
+            return taken_away(path)
+    if not os.path.lexists(source):
+        return taken_away(source)
+    return FolderUnavailable(
+        f"the folder {target.parent} takes no new files",
+        cure="Check its disk and its mount; the sheet is safe where it was",
         sheet=shown_name(source.name),
     )

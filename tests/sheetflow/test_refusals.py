@@ -18,7 +18,11 @@ from sheetflow.custody.leases import remove_claim
 from sheetflow.custody.staging import stage_sheet
 from sheetflow.custody.transfers import move_file
 from sheetflow.errors import CustodyError, FolderUnavailable
+from sheetflow.isolation import IsolatedWorkers
+from sheetflow.pages import ProcessingLimits
+from sheetflow.processing import process_sheet
 from sheetflow.sheets import State
+from sheetflow.vision.recognition import RecognitionSettings
 from tests.sheetflow.custody.test_staging import sheet_at
 
 
@@ -103,6 +107,23 @@ def test_a_folder_that_is_gone_is_told_as_such(folders: Folders, drop, place: st
     with pytest.raises(FolderUnavailable, match=f"{folder} is gone"):
         move_file(sheet.path, folders.staging / "mugs.png", sha256=sheet.sha256)
     assert (away if place == "inbox" else folders.inbox).joinpath("mugs.png").exists()
+
+
+@pytest.mark.parametrize("gone", ["file", "folder"])
+def test_a_staged_sheet_that_is_gone_before_it_is_read_is_told_as_such(
+    folders: Folders, drop, gone: str
+) -> None:
+    sheet = stage_sheet(folders, sheet_at(drop("mugs.png", b"one")))
+    (sheet.path if gone == "file" else folders.staging).rename(folders.inbox / "away")
+    told = "mugs.png: the file was taken away" if gone == "file" else f"{folders.staging} is gone"
+    limits = ProcessingLimits(max_pixels=10**6, max_file_bytes=10**6, max_symbols=50)
+    with (
+        IsolatedWorkers(1, timeout_s=60, preload="sheetflow.pages") as workers,
+        pytest.raises((CustodyError, FolderUnavailable), match=told),
+    ):
+        process_sheet(
+            folders, sheet, workers=workers, recognition=RecognitionSettings(), limits=limits
+        )
 
 
 def test_a_file_taken_away_in_the_midst_of_a_move_is_told_as_such(

@@ -236,6 +236,16 @@ def test_the_fence_stands_inside_archive(folders: Folders, drop, monkeypatch) ->
     assert list(folders.archive.iterdir()) == []
 
 
+def test_a_claim_that_the_mount_believes_in_and_its_server_has_not_is_anothers(
+    folders: Folders,
+) -> None:
+    # A link that leads nowhere is opened as such a file is: it is there, and cannot be made.
+    lock = folders.claims / f"{SHA}.lock"
+    lock.symlink_to(folders.claims / "nowhere" / "file")
+    with pytest.raises(SheetBusy), owned(folders, SHA):
+        pass
+
+
 def test_claims_leave_nothing_behind(folders: Folders, drop) -> None:
     with claimed_sheet(folders, drop("mugs.png", b"one")):
         pass
