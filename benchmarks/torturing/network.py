@@ -86,6 +86,9 @@ def network(folder: Path, hosts: Sequence[str]) -> Iterator[Network]:
             _ip("-n", space, "route", "add", "default", "via", f"198.18.{number + 1}.1")
         yield Network(folder, mark)
     finally:
+        # The kernel takes a namespace down when it likes, and the next network has this wire too.
+        with contextlib.suppress(Refused):
+            _ip("link", "delete", _wire_name(mark, 0))
         for space in spaces:
             with contextlib.suppress(Refused):
                 _ip("netns", "delete", space)
@@ -93,7 +96,7 @@ def network(folder: Path, hosts: Sequence[str]) -> Iterator[Network]:
 
 def _wire(storage: str, number: int, space: str | None, mark: str) -> None:
     """Lay a wire from the storage host to another, or to the harness."""
-    here, there = f"w{mark[7:]}-{number}", f"to{number}"
+    here, there = _wire_name(mark, number), f"to{number}"
     at = ("-n", space) if space else ()
     own = ("netns", space) if space else ()
     _ip("link", "add", here, *own, "type", "veth", "peer", "name", there, "netns", storage)
@@ -103,6 +106,10 @@ def _wire(storage: str, number: int, space: str | None, mark: str) -> None:
     _ip(*at, "link", "set", here, "up")
     if space is None:
         _ip("route", "add", f"{STORAGE}/32", "via", f"198.18.{number + 1}.1")
+
+
+def _wire_name(mark: str, number: int) -> str:
+    return f"w{mark.removeprefix('torture')}-{number}"
 
 
 def _ip(*words: str) -> None:

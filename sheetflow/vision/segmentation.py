@@ -11,10 +11,11 @@ from enum import Enum
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sheetflow.vision.fields import field_around
 from sheetflow.vision.geometry import Box
-from sheetflow.vision.ground import Grey, Pixels, Print, difference
+from sheetflow.vision.ground import Grey, Mask, Pixels, Print, difference
 
 TEXT_HEIGHT_PX = 25.0
 """Captions, prices and digits are lower than this; 6 mm of an A4 page."""
@@ -89,6 +90,12 @@ def classify(
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
+        elif lines := _lines_of_text(
+            box, _own_ink(ink, np.asarray(labels, np.int32), index, box), stroke
+        ):
+            # Two lines so close that what mends gaps in thin strokes has joined them.
+            regions += [Region(line, round(line.area), Kind.TEXT, stroke) for line in lines]
+            continue
         regions.append(Region(_tightened(box, printed.strength), area, kind, stroke))
     regions = _with_fields(rgb, _with_whole_lines(regions), frames, codes)
     return _without_margins(regions, codes, ink.shape[1])
@@ -225,6 +232,32 @@ def _is_text(box: Box, stroke_px: float) -> bool:
         return True
     is_long = box.width > 1.9 * box.height
     return box.height <= TEXT_HEIGHT_PX and (is_long or stroke_px <= _TEXT_STROKE_PX)
+
+
+def _own_ink(ink: Mask, labels: NDArray[np.int32], index: int, box: Box) -> Mask:
+    left, top, right, bottom = box.pixel_edges(ink.shape)
+    part = np.s_[top:bottom, left:right]
+    return np.asarray(ink[part] * (labels[part] == index), np.uint8)
+
+
+def _lines_of_text(box: Box, ink: Mask, stroke_px: float) -> list[Box]:
+    """Return the lines of a piece that empty rows part into lines of text, and into nothing else.
+
+    Args:
+        box: The piece.
+        ink: Its own ink, of the size of the box.
+        stroke_px: Its thickest stroke.
+    """
+    if not TEXT_HEIGHT_PX < box.height <= 2 * TEXT_HEIGHT_PX + 2:
+        return []
+    edges = np.flatnonzero(np.diff(np.pad((ink > 0).any(axis=1), 1).astype(np.int8)))
+    lines = []
+    for first, end in edges.reshape(-1, 2).tolist():
+        columns = np.flatnonzero(ink[first:end].any(axis=0))
+        left, right = int(columns[0]), int(columns[-1]) + 1
+        lines.append(Box(box.left + left, box.top + first, right - left, end - first))
+    is_text = len(lines) > 1 and all(_is_text(line, stroke_px) for line in lines)
+    return lines if is_text else []
 
 
 def _is_written_on_code(box: Box, stroke_px: float, codes: Sequence[Box]) -> bool:

@@ -77,6 +77,15 @@ def test_words_are_texts_not_pictures() -> None:
     assert kinds == {Kind.TEXT}
 
 
+def test_two_lines_of_text_that_nearly_touch_are_texts_and_no_picture() -> None:
+    page = paper()
+    fill(page, Box(100, 100, 150, 120), (40, 90, 160))
+    fill(page, Box(100, 300, 160, 11), (60, 60, 60))
+    fill(page, Box(100, 316, 60, 14), (40, 60, 140))
+    bars(page, Box(400, 200, 150, 60))
+    assert pictures_of(page, [Box(400, 200, 150, 60)]) == [Box(100, 100, 150, 120)]
+
+
 def test_a_flat_grey_field_with_a_word_is_a_placeholder_and_a_round_product_is_not() -> None:
     page = paper()
     field = Box(100, 100, 300, 200)
