@@ -97,7 +97,7 @@ def classify(
             regions += [Region(line, round(line.area), Kind.TEXT, stroke) for line in lines]
             continue
         regions.append(Region(_tightened(box, printed.strength), area, kind, stroke))
-    regions = _with_fields(rgb, _with_whole_lines(regions), frames, codes)
+    regions = _with_fields(rgb, _with_whole_lines(regions, frames), frames, codes)
     return _without_margins(regions, codes, ink.shape[1])
 
 
@@ -168,15 +168,26 @@ def _is_below(box: Box, rule: Box) -> bool:
     return box.top > rule.top
 
 
-def _with_whole_lines(regions: Sequence[Region]) -> list[Region]:
-    """Call a piece a text that stands in line with one: a heavy word among the others."""
+def _with_whole_lines(regions: Sequence[Region], frames: Sequence[Box]) -> list[Region]:
+    """Call a piece a text that stands in line with one: a heavy word among the others.
+
+    No line of text goes through a frame.
+    """
     texts = [region.box for region in regions if region.kind is Kind.TEXT]
+
+    def is_word(box: Box) -> bool:
+        return any(_is_in_line(box, text) and not _is_parted(box, text, frames) for text in texts)
+
     return [
         replace(region, kind=Kind.TEXT)
-        if region.kind is Kind.PICTURE and any(_is_in_line(region.box, text) for text in texts)
+        if region.kind is Kind.PICTURE and is_word(region.box)
         else region
         for region in regions
     ]
+
+
+def _is_parted(box: Box, other: Box, frames: Sequence[Box]) -> bool:
+    return any(frame.contains(box.centre) != frame.contains(other.centre) for frame in frames)
 
 
 def _is_in_line(box: Box, text: Box) -> bool:

@@ -180,3 +180,15 @@ def test_a_heavy_line_and_a_strip_of_ground_beside_a_code_are_no_pictures() -> N
     cv2.putText(page, "12,50", (205, 505), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (20, 20, 20), 9)
     fill(page, Box(CODE.right + 6, CODE.top, 9, CODE.height), (225, 225, 225))
     assert pictures_of(page, [CODE]) == []
+
+
+@pytest.mark.parametrize(("right", "pictures"), [(400, 1), (480, 0)])
+def test_a_piece_beyond_a_frame_is_no_word_of_the_line_inside_of_it(
+    right: int, pictures: int
+) -> None:
+    page = paper()
+    frame = Box(100, 100, right - 100, 200)
+    outline(page, frame)
+    fill(page, Box(320, 200, 70, 18), (60, 60, 60))
+    fill(page, Box(410, 196, 34, 28), (40, 90, 160))
+    assert len(pictures_of(page, [], [frame])) == pictures
