@@ -265,20 +265,17 @@ lease_files.boot_id = lambda: f"machine-{os.getpid()}"
 def no_locks(descriptor):
     raise OSError(errno.ENOLCK, "No locks available")
 lease_files.flock = no_locks
-for _ in range(60):
+turns = 0
+while turns < 15:
     with contextlib.suppress(SheetBusy):
         with owned(folders, "0" * 64):
             inside.mkdir()  # fails if another is inside
             time.sleep(0.001)
             inside.rmdir()
-            print("in", flush=True)
+            turns += 1
     time.sleep(0.002)
 """
     arguments = [sys.executable, "-c", script, str(folders.state.parent), str(tmp_path / "inside")]
-    crowd = [
-        subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
+    crowd = [subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     told = [process.communicate(timeout=60) for process in crowd]
     assert [process.returncode for process in crowd] == [0] * 4, told
-    assert sum(out.count("in") for out, _ in told) > 60
