@@ -7,7 +7,7 @@ Pure: arrays in, masks and points out. Absolute sizes are in pixels of a page 1,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -52,11 +52,7 @@ def find_lines(rgb: Pixels, codes: Sequence[Box]) -> Lines:
         rgb: uint8, (height, width, 3), an upright page.
         codes: The boxes of the symbols on the page, whose bars are no lines.
     """
-    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
-    for code in codes:
-        _paint_out(grey, code)
-    turned = np.ascontiguousarray(grey.T)
-    return Lines(_lines_along_rows(grey), np.ascontiguousarray(_lines_along_rows(turned).T))
+    return _both_ways(_lines_along_rows, rgb, codes)
 
 
 def find_steps(rgb: Pixels, codes: Sequence[Box]) -> Lines:
@@ -66,11 +62,7 @@ def find_steps(rgb: Pixels, codes: Sequence[Box]) -> Lines:
         rgb: uint8, (height, width, 3), an upright page.
         codes: The boxes of the symbols on the page, whose bars are no edges.
     """
-    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
-    for code in codes:
-        _paint_out(grey, code)
-    turned = np.ascontiguousarray(grey.T)
-    return Lines(_steps_along_rows(grey), np.ascontiguousarray(_steps_along_rows(turned).T))
+    return _both_ways(_steps_along_rows, rgb, codes)
 
 
 def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]]:
@@ -90,6 +82,15 @@ def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]
         if np.abs(middles - start - slope * np.arange(wide)).mean() < 1.0:
             found.append(((left, top + start), (left + wide, top + start + slope * wide)))
     return found
+
+
+def _both_ways(along_rows: Callable[[Grey], Mask], rgb: Pixels, codes: Sequence[Box]) -> Lines:
+    """Return what is found along the rows and the columns of a page whose codes are painted out."""
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+    for code in codes:
+        _paint_out(grey, code)
+    turned = np.ascontiguousarray(grey.T)
+    return Lines(along_rows(grey), np.ascontiguousarray(along_rows(turned).T))
 
 
 def _lines_along_rows(grey: Grey) -> Mask:
