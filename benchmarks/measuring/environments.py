@@ -20,6 +20,6 @@ def environment(*packages: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="bench-python-") as name:
         venv.create(name, with_pip=True)
         python = Path(name) / "bin" / "python"
-        quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        quiet = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([python, *quiet, *packages], check=True)
         yield python

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring.environments import OUR_PREFECT, REPOSITORY, environment
@@ -25,21 +26,31 @@ _PACKAGES = {
     "ray": ("prefect-ray==0.6.0", "ray==2.60.0"),
 }
 
+_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    # Idle processes stay: the CPU of those that end is lost to the measurement.
+    "RAY_idle_worker_killing_time_threshold_ms": "3600000",
+}
+
 
 def submitted(kind: str, api_url: str, server_pid: int, sheets: int) -> dict[str, Any]:
     """Run the steps by a task runner; CPU of the client is that of its workers too."""
     if kind not in _PACKAGES:
-        return _here(kind, api_url, server_pid, sheets)
+        return _run(Path(sys.executable), kind, api_url, server_pid, sheets)
     with environment(*OUR_PREFECT, *_PACKAGES[kind]) as python:
-        program = [python, "-m", __name__, kind, api_url, str(server_pid), str(sheets)]
-        done = subprocess.run(
-            program,
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "PREFECT_API_URL": api_url, "RAY_USAGE_STATS_ENABLED": "0"},
-        )
+        return _run(python, kind, api_url, server_pid, sheets)
+
+
+def _run(python: Path, kind: str, api_url: str, server_pid: int, sheets: int) -> dict[str, Any]:
+    done = subprocess.run(
+        [python, "-m", __name__, kind, api_url, str(server_pid), str(sheets)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "PREFECT_API_URL": api_url, **_RAY},
+    )
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from uuid import uuid4
 from benchmarks.measuring.environments import OUR_PREFECT, environment
 from benchmarks.measuring.processes import snapshot
 from benchmarks.measuring.world import OnItsOwnPort, world
+from sheetflow.servers.companions import Companion
 
 _REDIS_PACKAGES = ("prefect-redis==0.3.0", "redis==8.1.0")
 _REDIS_SETTINGS = {
@@ -55,9 +57,19 @@ def with_redis(postgresql: str, redis: str, web_servers: int) -> Iterator[Runnin
         _empty(redis) as redis_pid,
     ):
         server = _WithRedis(database, redis, python, web_servers)
+        _started_once(database)
         with world(server) as here, _services(server, here.folder, web_servers) as services:
             pids = {"server": here.server_pid, "database": database_pid, "redis": redis_pid}
             yield Running(here.api_url, {**pids, **services})
+
+
+def _started_once(database: str) -> None:
+    """Have one process make the tables and name the blocks: several would disturb each other."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        Companion(Path(name), _OnPostgres(database)).joined(),
+    ):
+        pass
 
 
 class _OnPostgres(OnItsOwnPort):
@@ -83,7 +95,12 @@ class _WithRedis(_OnPostgres):
 
     def environment(self, folder: Path, port: int) -> dict[str, str]:
         ours = super().environment(folder, port)
-        return {**ours, **_REDIS_SETTINGS, "PREFECT_REDIS_MESSAGING_URL": self._redis}
+        return {
+            **ours,
+            **_REDIS_SETTINGS,
+            "PREFECT_REDIS_MESSAGING_URL": self._redis,
+            "PREFECT_SERVER_DOCKET_URL": self._redis,
+        }
 
 
 @contextlib.contextmanager
@@ -135,5 +152,7 @@ def _empty(address: str) -> Iterator[int]:
 
     with Redis.from_url(address) as redis:
         assert not redis.dbsize(), f"{address} is not empty"
-        yield int(redis.info("server")["process_id"])
-        redis.flushdb()
+        try:
+            yield int(redis.info("server")["process_id"])
+        finally:
+            redis.flushdb()
