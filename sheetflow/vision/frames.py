@@ -23,6 +23,11 @@ _SAME_SIZE = 0.07
 _AS_WELL_DRAWN = 0.85
 _BITTEN = 0.4
 _ALL_AROUND = 0.95
+_DRAWN_NEAR_PX = 7
+_DRAWN_ON_PX = 3
+_SAME_SIDE_PX = 3.0
+_AS_LARGE_CROWD = 0.8
+_INWARDS = (1, 1, -1, -1)  # left, top, right, bottom
 
 
 def find_frames(lines: Lines) -> list[Box]:
@@ -58,16 +63,13 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -
         holding = sum(any(frame.contains(code.centre) for code in codes) for frame in family)
         if 5 * holding >= max(1, len(codes)):
             whole = _completed(_apart(family), codes, lines)
-            if len(_apart(whole)) < len(whole):  # what overlaps is no grid
-                continue
-            rivals.append((_drawn_with_code(whole, codes, lines), family[0].area, whole))
-    most = max((drawn for drawn, _, _ in rivals), default=0.0)
+            if len(_apart(whole)) == len(whole):  # what overlaps is no grid
+                rivals.append(whole)
+    # Near misses come of frames that were taken for larger ones, gaps between cards included.
+    for reach in (_DRAWN_NEAR_PX, _DRAWN_ON_PX):
+        rivals = _best_drawn(rivals, codes, lines, reach)
     # Of frames within frames, the outer ones hold the pictures too.
-    whole = max(
-        (rival for rival in rivals if rival[0] > _AS_WELL_DRAWN * most),
-        key=lambda rival: rival[1],
-        default=(0.0, 0.0, []),
-    )[2]
+    whole = max(rivals, key=lambda rival: rival[0].area, default=[])
     held = sum(any(frame.contains(code.centre) for frame in whole) for code in codes)
     return whole if 2 * held >= len(codes) else []
 
@@ -89,17 +91,24 @@ def _families(frames: Sequence[Box]) -> list[list[Box]]:
     return list(found.values())
 
 
-def _drawn_with_code(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> float:
-    """Return how many frames hold a code, each counted as far as lines show it.
+def _best_drawn(
+    rivals: Sequence[list[Box]], codes: Sequence[Box], lines: Lines, reach: int
+) -> list[list[Box]]:
+    """Return the rivals that are drawn about as well as the best: frames with a code.
 
-    The upper edges of pictures in a row, and what stands in them, look like lines here and there,
-    but not all around every cell.
+    Each is counted as far as lines show it. The upper edges of pictures in a row, and what stands
+    in them, look like lines here and there, but not all around every cell.
     """
-    return sum(
-        _drawn(frame, lines)
-        for frame in frames
-        if any(frame.contains(code.centre) for code in codes)
-    )
+    drawn = [
+        sum(
+            _drawn(frame, lines, reach)
+            for frame in frames
+            if any(frame.contains(code.centre) for code in codes)
+        )
+        for frames in rivals
+    ]
+    most = max(drawn, default=0.0)
+    return [rival for rival, its in zip(rivals, drawn, strict=True) if its > _AS_WELL_DRAWN * most]
 
 
 def _enclosed(lines: Lines) -> list[Box]:
@@ -160,7 +169,7 @@ def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> lis
     places = np.array(
         [(nearest(rows, frame.top), nearest(columns, frame.left)) for frame in frames]
     )
-    models = [_plane(places, edges[:, side]) for side in range(4)]
+    models = [_plane(places, edges[:, side], inwards) for side, inwards in enumerate(_INWARDS)]
     beyond_rows, beyond_columns = (1 if len(places) > 1 else 0 for places in (rows, columns))
     for row, column in product(
         range(-beyond_rows, len(rows) + beyond_rows),
@@ -177,31 +186,51 @@ def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> lis
     return whole
 
 
-def _plane(places: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Fit value = constant + down * row + across * column, frames that stick out left aside."""
+def _plane(
+    places: NDArray[np.int64], values: NDArray[np.float64], inwards: int
+) -> tuple[float, float, float]:
+    """Fit value = constant + down * row + across * column, frames that stick out left aside.
+
+    Some may have been taken with the gap beside them: their sides lie that much farther out.
+    """
     terms = np.column_stack([np.ones(len(places)), places]).astype(np.float64)
     keep = np.ones(len(values), bool)
     model = np.zeros(3)
-    for _ in range(3):
+    for turn in range(3):
         model = np.asarray(np.linalg.lstsq(terms[keep], values[keep], rcond=None)[0])
-        error = np.abs(values - terms @ model)
-        keep = error <= max(3.0, 2 * float(np.median(error)))
+        error = values - terms @ model
+        if turn == 0:
+            error -= inwards * _innermost_crowd(inwards * error)
+        error = np.abs(error)
+        keep = error <= max(_SAME_SIDE_PX, 4 * float(np.percentile(error, 25)))
     return (float(model[0]), float(model[1]), float(model[2]))
 
 
-def _drawn(box: Box, lines: Lines) -> float:
-    """Return how much of a box's outline, by its least drawn side, is on lines."""
+def _innermost_crowd(values: NDArray[np.float64]) -> float:
+    """Return the middle of the highest crowd of values among those of about the most members."""
+    near = np.abs(values[:, None] - values[None, :]) <= _SAME_SIDE_PX
+    members = near.sum(axis=1)
+    inner = np.where(members > _AS_LARGE_CROWD * members.max(), values, -np.inf).argmax()
+    return float(values[near[inner]].mean())
+
+
+def _drawn(box: Box, lines: Lines, reach: int = _DRAWN_NEAR_PX) -> float:
+    """Return how much of a box's outline, by its least drawn side, has lines within reach."""
     height, width = lines.across.shape
     left, right = max(int(box.left), 0), min(int(box.right), width)
     top, bottom = max(int(box.top), 0), min(int(box.bottom), height)
     if right - left < 4 or bottom - top < 4:
         return 0.0
     shares = [
-        lines.across[max(int(y) - 7, 0) : int(y) + 8, left:right].max(axis=0, initial=0).mean()
+        lines.across[max(int(y) - reach, 0) : int(y) + reach + 1, left:right]
+        .max(axis=0, initial=0)
+        .mean()
         for y in (box.top, box.bottom)
     ]
     shares += [
-        lines.down[top:bottom, max(int(x) - 7, 0) : int(x) + 8].max(axis=1, initial=0).mean()
+        lines.down[top:bottom, max(int(x) - reach, 0) : int(x) + reach + 1]
+        .max(axis=1, initial=0)
+        .mean()
         for x in (box.left, box.right)
     ]
     return float(min(shares)) / 255

@@ -30,6 +30,8 @@ _PLATE_PX = 8
 _PLATE_SHARE = 0.05
 _QUIET_SHARE = 0.35
 _FULL_SHARE = 0.8
+_SEEN_SHARE = 0.04
+_AS_LIGHT = 0.92
 _OUTLINE_PX = 7
 _BAND_ROWS = 32  # so few that what is made of them on the way stays in the processor's cache
 
@@ -210,6 +212,8 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
         known = valid.astype(np.float32)
         return _spread(small, known, start=max(height, width) / 16), known
     along_rim = np.flatnonzero(contact >= min(contact.max(), 0.08 * (height + width)))
+    if contact.max() < _SEEN_SHARE * (height + width):
+        along_rim = _lightest(small, labels, np.flatnonzero(contact))
     known = _pieces(labels, along_rim).astype(np.float32)
     start = max(3.0, min(height, width) / 40)
     for tolerance in (0.04, 0.05):
@@ -217,6 +221,13 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
         like = difference(small, ground) < tolerance
         known = (like & valid & ((flat > 0) | (known > 0))).astype(np.float32)
     return _filled(small, known, start=start), known
+
+
+def _lightest(small: Grey, labels: ArrayLike, pieces: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the lightest of some pieces: where print leaves hardly any ground, that is lighter."""
+    labels = np.asarray(labels, np.int32)
+    shades = np.array([np.median(small[labels == piece]) for piece in pieces])
+    return np.asarray(pieces[shades > _AS_LIGHT * shades.max()], np.intp)
 
 
 def _filled(small: Grey, known: Grey, *, start: float) -> Grey:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sheetflow.vision.frames import find_frames, frames_of_items, is_whole_grid
-from sheetflow.vision.geometry import Box
-from sheetflow.vision.lines import find_lines, find_steps
+from sheetflow.vision.geometry import Box, overlap
+from sheetflow.vision.lines import Lines, find_lines, find_steps
 
 _CARDS = [Box(x, y, 200, 160) for y in (40, 240, 440) for x in (40, 280)]
 _CODES = [Box(card.left + 20, card.bottom - 50, 80, 30) for card in _CARDS]
@@ -42,3 +42,23 @@ def test_a_grid_with_a_place_left_out_is_not_whole() -> None:
     assert is_whole_grid(_CARDS)
     assert not is_whole_grid(_CARDS[:-1])
     assert not is_whole_grid([])
+
+
+def test_cards_taken_with_the_gaps_between_them_do_not_widen_the_others() -> None:
+    cards = [Box(x, y, 126, 159) for y in range(60, 760, 172) for x in range(60, 690, 139)]
+    codes = [Box(card.left + 40, card.bottom - 40, 46, 30) for card in cards]
+    across, down = np.zeros((2, 920, 800), np.uint8)
+    for card in cards:
+        left, top, right, bottom = card.pixel_edges(across.shape)
+        for y in (top - 3, bottom):
+            across[y : y + 3, left - 3 : right + 3] = 255
+        for x in (left - 3, right):
+            down[top - 3 : bottom + 3, x : x + 3] = 255
+    taken = []  # where a border is broken, with the gap beside it, on this side or that
+    for i, card in enumerate(cards):
+        left, top = card.left - 13 * (i % 3 == 0), card.top - 13 * (i % 3 == 1)
+        taken.append(Box(left, top, card.right - left, card.bottom - top))
+    found = frames_of_items(taken, codes, Lines(across, down))
+    assert len(found) == len(cards)
+    for frame, card in zip(found, cards, strict=True):
+        assert overlap(frame, card) > 0.97
