@@ -15,7 +15,8 @@ if `--only` names them:
   server. Dask and Ray are installed in the same way.
 - `postgresql`: as our flow runs them, our server on PostgreSQL. `redis`: Prefect's server on
   PostgreSQL and Redis, in one process; `redis-1`, `redis-2`: in so many processes and one with its
-  services. Where both run is told by `--postgresql` and `--redis`.
+  services; `redis-lean`, `redis-lean-2`, `redis-lean-2-2` (two with services): the same with
+  `deployments.redis_broker`. Where both run is told by `--postgresql` and `--redis`.
 
 A row tells what each further sheet takes: a run of many less one of two; `run_ms` is what a run
 takes besides. CPU seconds are those of all processes: the run, its workers, the Prefect server
@@ -37,6 +38,8 @@ from benchmarks.measuring.world import Root, World, world
 
 _FEW = 2
 _WITH_PAGES = ("limit", "ours")
+_TASK_RUNNERS = ("threads", "processes", "dask", "ray")
+_WITH_REDIS = ("redis", "redis-1", "redis-2", "redis-lean", "redis-lean-2", "redis-lean-2-2")
 
 
 def main() -> int:
@@ -168,12 +171,12 @@ def _postgresql(options: argparse.Namespace) -> dict[str, Any]:
         return our_way(server.api_url, server.pids, options.steps)
 
 
-def _redis(web_servers: int) -> Callable[[argparse.Namespace], dict[str, Any]]:
+def _redis(name: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
     def measured(options: argparse.Namespace) -> dict[str, Any]:
-        from benchmarks.measuring.servers import with_redis
+        from benchmarks.measuring.servers import SHAPES, with_redis
         from benchmarks.measuring.steps import our_way
 
-        with with_redis(options.postgresql, options.redis, web_servers) as server:
+        with with_redis(options.postgresql, options.redis, SHAPES[name]) as server:
             return our_way(server.api_url, server.pids, options.steps)
 
     return measured
@@ -193,11 +196,9 @@ def _dagster(options: argparse.Namespace) -> dict[str, Any]:
 
 _OTHERS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "plain": _plain,
-    **{kind: _task_runner(kind) for kind in ("threads", "processes", "dask", "ray")},
+    **{kind: _task_runner(kind) for kind in _TASK_RUNNERS},
     "postgresql": _postgresql,
-    "redis": _redis(0),
-    "redis-1": _redis(1),
-    "redis-2": _redis(2),
+    **{name: _redis(name) for name in _WITH_REDIS},
     "luigi": _luigi,
     "dagster": _dagster,
 }

@@ -24,8 +24,8 @@ from prefect.server.utilities.messaging import StopConsumer
 
 logger = logging.getLogger(f"prefect.server.{__name__}")
 
-_FEED = "event-persister"
-_STATES_OF_TASK_RUNS = "prefect.task-run."
+FEED = "event-persister"
+STATES_OF_TASK_RUNS = "prefect.task-run."
 
 _MANY = 2_000
 """So many events may wait for a service before those who publish are slowed down."""
@@ -54,7 +54,7 @@ class Subscription:
     def deliver(self, data: bytes, attributes: Mapping[str, Any]) -> None:
         """Queue an event for the service, if it is for it."""
         event = str(attributes.get("event", "")) if self._without_task_runs else ""
-        if not event.startswith(_STATES_OF_TASK_RUNS):
+        if not event.startswith(STATES_OF_TASK_RUNS):
             self.queue.put_nowait(_Message(data, attributes))
 
 
@@ -113,7 +113,7 @@ class Consumer(messaging.Consumer):
         **_: Any,
     ) -> None:
         super().__init__(topic)
-        self._subscription = subscription or _subscribe(topic, without_task_runs=group == _FEED)
+        self._subscription = subscription or _subscribe(topic, without_task_runs=group == FEED)
 
     async def run(self, handler: messaging.MessageHandler) -> None:
         """Serve until the handler, or whoever runs this, ends it."""

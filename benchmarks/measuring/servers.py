@@ -16,14 +16,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from benchmarks.measuring.environments import OUR_PREFECT, environment
+from benchmarks.measuring.environments import OUR_PREFECT, REPOSITORY, environment
 from benchmarks.measuring.processes import snapshot
 from benchmarks.measuring.world import OnItsOwnPort, world
 from sheetflow.servers.companions import Companion
 
 _REDIS_PACKAGES = ("prefect-redis==0.3.0", "redis==8.1.0")
 _REDIS_SETTINGS = {
-    "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
     "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
     "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
@@ -45,22 +44,47 @@ def on_postgresql(address: str) -> Iterator[Running]:
         yield Running(here.api_url, {"server": here.server_pid, "database": database_pid})
 
 
-@contextlib.contextmanager
-def with_redis(postgresql: str, redis: str, web_servers: int) -> Iterator[Running]:
-    """Run Prefect's server with both; with `web_servers` of 0 all of it is a single process.
+@dataclass(frozen=True)
+class Shape:
+    """How a Prefect server with Redis is made up.
 
-    Otherwise so many processes answer requests, and one more has the services, as the recorder.
+    Attributes:
+        broker: Prefect's, or ours that keeps the states of task runs out of the event feed.
+        web_servers: So many processes answer requests; 0 if one process is all of it.
+        services: So many processes have the services, as the one that records task runs.
     """
+
+    broker: str = "prefect_redis.messaging"
+    web_servers: int = 0
+    services: int = 0
+
+
+SHAPES = {
+    "redis": Shape(),
+    "redis-1": Shape(web_servers=1, services=1),
+    "redis-2": Shape(web_servers=2, services=1),
+    "redis-lean": Shape("deployments.redis_broker"),
+    "redis-lean-2": Shape("deployments.redis_broker", web_servers=2, services=1),
+    "redis-lean-2-2": Shape("deployments.redis_broker", web_servers=2, services=2),
+}
+
+
+@contextlib.contextmanager
+def with_redis(postgresql: str, redis: str, shape: Shape) -> Iterator[Running]:
+    """Run Prefect's server with both."""
     with (
         environment(*OUR_PREFECT, *_REDIS_PACKAGES) as python,
         _database(postgresql) as (database, database_pid),
         _empty(redis) as redis_pid,
     ):
-        server = _WithRedis(database, redis, python, web_servers)
+        server = _WithRedis(database, redis, python, shape)
         _started_once(database)
-        with world(server) as here, _services(server, here.folder, web_servers) as services:
+        with world(server) as here, contextlib.ExitStack() as services:
             pids = {"server": here.server_pid, "database": database_pid, "redis": redis_pid}
-            yield Running(here.api_url, {**pids, **services})
+            for number in range(shape.services):
+                pid = services.enter_context(_services(server, here.folder))
+                pids["services" if not number else f"services_{number + 1}"] = pid
+            yield Running(here.api_url, pids)
 
 
 def _started_once(database: str) -> None:
@@ -82,39 +106,39 @@ class _OnPostgres(OnItsOwnPort):
 
 
 class _WithRedis(_OnPostgres):
-    def __init__(self, database: str, redis: str, python: Path, web_servers: int) -> None:
+    def __init__(self, database: str, redis: str, python: Path, shape: Shape) -> None:
         super().__init__(database)
         self.python = python
         self._redis = redis
-        self._web_servers = web_servers
+        self._shape = shape
 
     def command(self, folder: Path, port: int) -> Sequence[str]:
         _python, _module, _ours, *start = super().command(folder, port)
-        several = ["--workers", str(self._web_servers), "--no-services"]
-        return [str(self.python), "-m", "prefect", *start, *(several if self._web_servers else ())]
+        if self._shape.web_servers:
+            start += ["--workers", str(self._shape.web_servers), "--no-services"]
+        return [str(self.python), "-m", "prefect", *start]
 
     def environment(self, folder: Path, port: int) -> dict[str, str]:
         ours = super().environment(folder, port)
         return {
             **ours,
             **_REDIS_SETTINGS,
+            "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": self._shape.broker,
+            "PYTHONPATH": str(REPOSITORY),
             "PREFECT_REDIS_MESSAGING_URL": self._redis,
             "PREFECT_SERVER_DOCKET_URL": self._redis,
         }
 
 
 @contextlib.contextmanager
-def _services(server: _WithRedis, folder: Path, web_servers: int) -> Iterator[dict[str, int]]:
-    if not web_servers:
-        yield {}
-        return
+def _services(server: _WithRedis, folder: Path) -> Iterator[int]:
     command = [str(server.python), "-m", "prefect", "server", "services", "start"]
-    with (folder / "services.log").open("w") as log:
+    with (folder / "services.log").open("a") as log:
         process = subprocess.Popen(
             command, env=server.environment(folder / "prefect", 0), stdout=log, stderr=log
         )
         try:
-            yield {"services": process.pid}
+            yield process.pid
             assert process.poll() is None, (folder / "services.log").read_text()
         finally:
             process.terminate()
