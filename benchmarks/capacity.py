@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,19 @@ class Costs:
 
     Attributes:
         reader_s: CPU of the run and its readers.
-        server_s: CPU of the Prefect server.
+        server_s: CPU of the Prefect server, or of the busiest process that it is made of.
         mongod_s: CPU of MongoDB.
         file_bytes: The scan.
         record_bytes: Its records in MongoDB.
         prefect_bytes: Its task runs in the Prefect server's database.
     """
 
-    reader_s: float = 0.70
-    server_s: float = 0.027
-    mongod_s: float = 0.035
+    reader_s: float = 0.47
+    server_s: float = 0.021
+    mongod_s: float = 0.011
     file_bytes: float = 1.0e6
     record_bytes: float = 0.26e6
-    prefect_bytes: float = 30e3
+    prefect_bytes: float = 25e3
 
 
 def main() -> int:
@@ -52,12 +52,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sheets", type=int, default=1_000_000, help="a day")
     parser.add_argument("--cores", type=int, default=32, help="of all reading machines together")
+    parser.add_argument("--reader-ms", type=float, help="CPU a sheet, if not that of a clean scan")
+    parser.add_argument("--server-ms", type=float, help="CPU a sheet, of the busiest process")
     parser.add_argument("--servers", type=int, default=1, help="Prefect servers, a core each")
     parser.add_argument("--mongods", type=int, default=2, help="cores that MongoDB has")
     parser.add_argument("--hours", type=float, default=12.0, help="in which the sheets arrive")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     costs = Costs()
+    if options.reader_ms:
+        costs = replace(costs, reader_s=options.reader_ms / 1000)
+    if options.server_ms:
+        costs = replace(costs, server_s=options.server_ms / 1000)
     row = simulated_day(costs, options)
     show(f"{options.sheets:,} sheets a day", [row], {"arithmetic": arithmetic(costs, options)})
     return 0
@@ -74,7 +80,7 @@ def arithmetic(costs: Costs, options: argparse.Namespace) -> dict[str, float]:
         "mongodb_cores_at_noon": peak * costs.mongod_s,
         "events_a_second_at_noon": 12 * peak,
         "mongodb_calls_a_second_at_noon": 9 * peak,
-        "fsyncs_a_second_at_noon": 21 * peak,
+        "fsyncs_a_second_at_noon": 19 * peak,
         "scans_gb_a_day": sheets * costs.file_bytes / 1e9,
         "records_gb_a_day": sheets * costs.record_bytes / 1e9,
         "prefect_gb_a_day": sheets * costs.prefect_bytes / 1e9,

@@ -85,9 +85,14 @@ def plain_way(
 
 def _measured(flow: Any, api_url: str, servers: Mapping[str, int], sheets: int) -> dict[str, Any]:
     """Return what each further sheet takes: a run of many, less one of few."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
 
-    with temporary_settings({PREFECT_API_URL: api_url}):
+    # With heartbeats every run lasts until the next second begins.
+    with temporary_settings({PREFECT_API_URL: api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         _run(flow, servers, _FEW)  # imports and the like happen once, and are not counted
         few, few_s = _run(flow, servers, _FEW)
         many, many_s = _run(flow, servers, _FEW + sheets)
