@@ -21,10 +21,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.measuring.meter import idle_rates
 from benchmarks.measuring.processes import cpu_s, settled_cpu_s, slowness
 from benchmarks.measuring.report import show
 from benchmarks.measuring.sheets import tiny_sheets
-from benchmarks.measuring.world import Root, World, idle_rates, world
+from benchmarks.measuring.world import Root, World, world
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 

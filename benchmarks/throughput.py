@@ -8,7 +8,14 @@ every task run in a real Prefect server. Both do the same A4 pages at 300 dpi, d
 
 What the orchestration alone takes is measured with four steps that do nothing: as our flow runs
 them, on our server; as Prefect's documentation writes them (`submit`, a server as it comes); and,
-if `--only` names them, in Dagster and in Luigi, each installed into a throw-away environment.
+if `--only` names them:
+
+- `luigi`, `dagster`: in these, each installed into a throw-away environment.
+- `threads`, `processes`, `dask`, `ray`: submitted to Prefect's task runners of two workers, on our
+  server. Dask and Ray are installed in the same way.
+- `postgresql`: as our flow runs them, our server on PostgreSQL. `redis`: Prefect's server on
+  PostgreSQL and Redis, in one process; `redis-1`, `redis-2`: in so many processes and one with its
+  services. Where both run is told by `--postgresql` and `--redis`.
 
 A row tells what each further sheet takes: a run of many less one of two; `run_ms` is what a run
 takes besides. CPU seconds are those of all processes: the run, its workers, the Prefect server
@@ -30,7 +37,6 @@ from benchmarks.measuring.world import Root, World, world
 
 _FEW = 2
 _WITH_PAGES = ("limit", "ours")
-_STEPS_ALONE = ("steps", "plain", "luigi", "dagster")
 
 
 def main() -> int:
@@ -50,7 +56,7 @@ def main() -> int:
         show("A4 pages at 300 dpi", rows, _ratios(rows))
     for name in chosen:
         if name in _OTHERS:
-            steps.append(_OTHERS[name](options.steps))
+            steps.append({"system": name, **_OTHERS[name](options)})
             print(steps[-1], file=sys.stderr)
     if steps:
         show("Four steps a sheet that do nothing", steps, _step_ratios(steps))
@@ -64,6 +70,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1, help="how often each is run, by turns")
     parser.add_argument("--only", default="limit,ours,steps,plain", help="which, by commas")
+    parser.add_argument("--postgresql", help="a running one, as postgresql://postgres@127.0.0.1")
+    parser.add_argument("--redis", help="a running one that is empty, as redis://127.0.0.1/0")
     return parser.parse_args()
 
 
@@ -131,31 +139,65 @@ def _ratios(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _own_steps(here: World, steps: int) -> list[dict[str, Any]]:
     from benchmarks.measuring.steps import our_way
 
-    return [{"system": "ours", **our_way(here.api_url, here.server_pid, steps)}]
+    return [{"system": "ours", **our_way(here.api_url, {"server": here.server_pid}, steps)}]
 
 
-def _plain(steps: int) -> dict[str, Any]:
+def _plain(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.measuring.steps import plain_way
     from benchmarks.measuring.world import PlainPrefect
 
     with world(PlainPrefect()) as here:
-        return {"system": "plain Prefect", **plain_way(here.api_url, here.server_pid, steps)}
+        return plain_way(here.api_url, {"server": here.server_pid}, options.steps)
 
 
-def _luigi(steps: int) -> dict[str, Any]:
+def _task_runner(kind: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    def measured(options: argparse.Namespace) -> dict[str, Any]:
+        from benchmarks.measuring.runners import submitted
+
+        with world() as here:
+            return submitted(kind, here.api_url, here.server_pid, options.steps)
+
+    return measured
+
+
+def _postgresql(options: argparse.Namespace) -> dict[str, Any]:
+    from benchmarks.measuring.servers import on_postgresql
+    from benchmarks.measuring.steps import our_way
+
+    with on_postgresql(options.postgresql) as server:
+        return our_way(server.api_url, server.pids, options.steps)
+
+
+def _redis(web_servers: int) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    def measured(options: argparse.Namespace) -> dict[str, Any]:
+        from benchmarks.measuring.servers import with_redis
+        from benchmarks.measuring.steps import our_way
+
+        with with_redis(options.postgresql, options.redis, web_servers) as server:
+            return our_way(server.api_url, server.pids, options.steps)
+
+    return measured
+
+
+def _luigi(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.measuring.others import in_luigi
 
-    return {"system": "Luigi", **in_luigi(steps)}
+    return in_luigi(options.steps)
 
 
-def _dagster(steps: int) -> dict[str, Any]:
+def _dagster(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.measuring.others import in_dagster
 
-    return {"system": "Dagster", **in_dagster(steps)}
+    return in_dagster(options.steps)
 
 
-_OTHERS: dict[str, Callable[[int], dict[str, Any]]] = {
+_OTHERS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "plain": _plain,
+    **{kind: _task_runner(kind) for kind in ("threads", "processes", "dask", "ray")},
+    "postgresql": _postgresql,
+    "redis": _redis(0),
+    "redis-1": _redis(1),
+    "redis-2": _redis(2),
     "luigi": _luigi,
     "dagster": _dagster,
 }

@@ -10,7 +10,8 @@ from typing import Any
 
 from pymongo import MongoClient, UpdateOne
 
-from benchmarks.measuring.world import Root, metered
+from benchmarks.measuring.meter import metered
+from benchmarks.measuring.world import Root
 from sheetflow.custody.files import digest_bytes
 from sheetflow.vision.crops import cut_pictures
 from sheetflow.vision.images import load_image

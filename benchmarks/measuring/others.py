@@ -11,9 +11,10 @@ import resource
 import subprocess
 import tempfile
 import time
-import venv
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measuring.environments import environment
 
 _LUIGI = """
 import sys
@@ -93,15 +94,16 @@ def in_dagster(sheets: int) -> dict[str, Any]:
 
 
 def _measured(package: str, program: str, sheets: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix=f"bench-{package}-") as name:
-        folder = Path(name)
-        venv.create(folder / "venv", with_pip=True)
-        python = folder / "venv" / "bin" / "python"
-        quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([python, *quiet, package], check=True)
-        few, many = (_cpu_and_wall_s(python, program, folder, count) for count in (5, sheets + 5))
+    with (
+        tempfile.TemporaryDirectory(prefix=f"bench-{package}-") as name,
+        environment(package) as python,
+    ):
+        few, many = (
+            _cpu_and_wall_s(python, program, Path(name), count) for count in (5, sheets + 5)
+        )
         shown = f"from importlib.metadata import version; print(version({package!r}))"
-        version = subprocess.run([python, "-c", shown], capture_output=True, text=True, check=True)
+        asked = [python, "-c", shown]
+        version = subprocess.run(asked, capture_output=True, text=True, check=True)
     cpu_ms, wall_ms = (
         1000 * (much - little) / sheets for much, little in zip(many, few, strict=True)
     )
@@ -111,7 +113,7 @@ def _measured(package: str, program: str, sheets: int) -> dict[str, Any]:
         "client_ms": cpu_ms,
         "server_ms": 0.0,
         "wall_ms": wall_ms,
-        "version": version.stdout.strip(),
+        "version": f"{package} {version.stdout.strip()}",
     }
 
 

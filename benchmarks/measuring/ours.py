@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring.world import Collector, Root, copy_into, metered, variables
+from benchmarks.measuring.meter import metered
+from benchmarks.measuring.world import Collector, Root, copy_into, variables
 
 
 def ingested(root: Root, files: Sequence[Path]) -> dict[str, Any]:

@@ -25,9 +25,9 @@ def conditions() -> dict[str, Any]:
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> None:
-    """Print a table of rows that have the same keys, then everything as one line of JSON."""
-    columns = list(rows[0]) if rows else []
-    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    """Print a table of rows, which may have different keys, then everything as a line of JSON."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     print(f"\n{title}")
     for line in (columns, *cells):

@@ -8,21 +8,18 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from pymongo import MongoClient
 
-from benchmarks.measuring.processes import cpu_s, settled_cpu_s, slowness
 from deployments.local_server import PrefectServer
 from flows.outcomes import Outcome
 from sheetflow.servers.companions import Companion
 from sheetflow.servers.mongod import embedded_mongod
-
-_IDLE_S = 12.0  # the server's services look around every 5 s, or less often
 
 
 @dataclass
@@ -128,51 +125,6 @@ class PlainPrefect(OnItsOwnPort):
         return {**kept, **{name: ours[name] for name in own}, "DO_NOT_TRACK": "1"}
 
 
-@dataclass
-class Meter:
-    """What a stretch of work took: wall time, and CPU by who used it, in seconds."""
-
-    wall_s: float = 0.0
-    cpu_s: dict[str, float] = field(default_factory=dict)
-    slowness: float = 1.0
-
-    @property
-    def total_cpu_s(self) -> float:
-        """The CPU of all of them."""
-        return sum(self.cpu_s.values())
-
-
-@contextlib.contextmanager
-def metered(**pids: int) -> Iterator[Meter]:
-    """Measure this process, its workers and the given servers; those until they have settled.
-
-    What a server takes while it has nothing to do is measured first, and taken off.
-    """
-    meter, slow_before, own = Meter(), slowness(), os.getpid()
-    idle = idle_rates(pids)
-    before = {name: cpu_s(pid) for name, pid in pids.items()} | {"client": cpu_s(own)}
-    began = time.perf_counter()
-    yield meter
-    meter.wall_s = time.perf_counter() - began
-    client = cpu_s(own) - before["client"]
-    # Servers that were started here are descendants of this process.
-    children = sum(cpu_s(pid) - before[name] for name, pid in pids.items() if _is_ours(pid))
-    for name, pid in pids.items():
-        used = settled_cpu_s(pid) - before[name]
-        meter.cpu_s[name] = max(used - idle[name] * (time.perf_counter() - began), 0.0)
-    meter.cpu_s["client"] = client - children
-    meter.slowness = (slow_before + slowness()) / 2
-
-
-def idle_rates(pids: Mapping[str, int]) -> dict[str, float]:
-    """Return the CPU seconds a second of servers that have nothing to do."""
-    before = {name: settled_cpu_s(pid) for name, pid in pids.items()}
-    began = time.perf_counter()
-    time.sleep(_IDLE_S)
-    elapsed = time.perf_counter() - began
-    return {name: (cpu_s(pid) - before[name]) / elapsed for name, pid in pids.items()}
-
-
 class Collector:
     """Listens to a run and keeps its outcomes."""
 
@@ -215,9 +167,3 @@ def _pid(state_dir: Path) -> int:
     import json
 
     return int(json.loads((state_dir / "state.json").read_text())["pid"])
-
-
-def _is_ours(pid: int) -> bool:
-    from benchmarks.measuring.processes import family, snapshot
-
-    return pid in family(snapshot(), os.getpid())
