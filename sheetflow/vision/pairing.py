@@ -20,6 +20,7 @@ _IN_LINE_PX = 8.0
 _TOUCH_PX = 6.0
 _LABEL_REACH_PX = 60.0
 _LABEL_GAP_PX = 8.0
+_MUCH_NEARER = 0.25
 _THICK_PX = 4.0
 _LEAST_SIZE = 0.03
 _ON_PICTURE = 0.5
@@ -453,8 +454,12 @@ def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Lay
         is_low = part.height <= TEXT_HEIGHT_PX and part.area < _ALIKE * largest.area
         away = max(part.top - largest.bottom, largest.top - part.bottom)
         return is_low and away > _LABEL_GAP_PX
-    # What touches the code are its digits, maybe with a price below.
-    highest = (2 if _gap(part, label) < _LABEL_GAP_PX else 1) * TEXT_HEIGHT_PX
+    # What touches the code are its digits, maybe with a price below; what is much nearer to it than
+    # to the picture may be a line with a speck of dust.
+    to_label = gaps_between(label, part)[layout.side]
+    to_picture = gaps_between(part, largest)[layout.side]
+    is_near = _gap(part, label) < _LABEL_GAP_PX or to_label < _MUCH_NEARER * to_picture
+    highest = (2 if is_near else 1) * TEXT_HEIGHT_PX
     if part.height > highest or part.area > _ALIKE * largest.area:
         return False
     return {

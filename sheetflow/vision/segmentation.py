@@ -33,6 +33,8 @@ _EDGE_PX = 3.0
 _RIM_PX = 16
 _STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
+_FULL = 0.7
+_WIDER = 1.6
 _RULE_HEIGHT_PX = 14
 
 
@@ -78,7 +80,7 @@ def classify(
     for index in range(1, count):
         left, top, width, height, area = (int(value) for value in stats[index])
         box = Box(left, top, width, height)
-        if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, codes):
+        if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, area, codes):
             continue
         if _is_desk(box, area, ink.shape):
             continue
@@ -116,10 +118,12 @@ def _with_fields(
     ]
     if not heavy:
         return list(regions)
-    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+    # A tint may be as light as the paper, and yet darker in one of the colours.
+    shades = [cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), *cv2.split(rgb)]
     fields: list[Box] = []
     for words in heavy:
-        field = field_around(grey, words)
+        found = (field_around(np.asarray(shade, np.float32), words) for shade in shades)
+        field = next(filter(None, found), None)
         if field is None or any(field.contains(box.centre) for box in (*codes, *fields)):
             continue
         around = [frame for frame in frames if frame.contains(field.centre)]
@@ -292,15 +296,21 @@ def _is_written_on_code(box: Box, stroke_px: float, codes: Sequence[Box]) -> boo
     )
 
 
-def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
-    """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it."""
+def _belongs_to_code(box: Box, area: int, codes: Sequence[Box]) -> bool:
+    """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it.
+
+    What is full of ink all around a code is the picture that this one is printed on.
+    """
     for code in codes:
         # What is left of the white ground, between code and card, is a narrow strip.
         narrow = _STRIP_SHARE * min(code.width, code.height)
         near = code.grown(narrow + _TO_DIGITS_PX)
         if min(box.width, box.height) < narrow and box.share_inside(near) > 0.9:
             return True
-        if box.intersection(code).area > 0.3 * min(box.area, code.area):
+        common = box.intersection(code).area
+        is_wider = common == code.area and box.area > _WIDER * code.area
+        is_around = is_wider and area > _FULL * (box.area - common)
+        if common > 0.3 * min(box.area, code.area) and not is_around:
             beside, under = max(0.2 * code.width, 20.0), 34.0
             label = Box(
                 code.left - beside,
