@@ -273,6 +273,30 @@ def test_thin_lines_as_of_the_edge_of_the_page_are_no_pictures_of_a_grid() -> No
     assert grid.cells[1].box.contains(shown[3].centre)
 
 
+def test_a_headline_that_would_be_the_only_picture_is_doubted() -> None:
+    cells = [Cell(0, 0, PAGE)]
+    items, _ = pair_pictures(cells, [Box(100, 600, 120, 50)], [picture(Box(80, 60, 180, 30))])
+    assert items[0].doubts
+
+
+@pytest.mark.parametrize(("shift", "doubted"), [(0, False), (30, True)])
+def test_three_like_things_at_even_distances_are_a_set_and_others_are_doubted(
+    shift: int, doubted: bool
+) -> None:
+    sheet = Sheet(3, 2, "below")
+    left, top = sheet.pictures[3].left, sheet.pictures[3].top
+    things = [picture(Box(left + x, top, 20, 30)) for x in (0, 40 + shift, 80)]
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i != 3]
+    cells = [
+        Cell(row, column, Box(60 + 230 * column, 120 + 160 * row, 230, 160))
+        for row in range(3)
+        for column in range(2)
+    ]
+    items, _ = pair_pictures(cells, sheet.codes, [*regions, *things])
+    assert items[3].picture == Box(left, top, 100, 30)
+    assert bool(items[3].doubts) == doubted
+
+
 def test_words_between_the_parts_of_a_picture_are_doubted_also_where_the_side_is_known() -> None:
     page = Box(0, 0, 600, 900)
     codes = [Box(200, 50, 160, 60), Box(200, 700, 160, 60)]

@@ -185,6 +185,16 @@ def test_a_picture_that_hardly_exceeds_the_code_printed_on_it_is_a_picture() -> 
     assert overlap(found, picture) > 0.95
 
 
+def test_a_thing_with_a_hole_is_a_picture_however_large_and_a_line_around_the_page_is_none() -> (
+    None
+):
+    page = paper()
+    cv2.ellipse(page, (700, 500), (480, 380), 0, 0, 360, (60, 60, 60), 40)
+    outline(page, Box(60, 40, 1280, 920), shade=90)
+    (found,) = pictures_of(page, [])
+    assert overlap(found, Box(200, 100, 1000, 800)) > 0.95
+
+
 def test_words_on_bare_paper_or_off_the_middle_of_a_field_make_no_placeholder() -> None:
     page = paper(noise=2.0)
     fill(page, Box(400, 300, 240, 180), (240, 240, 241))
