@@ -118,12 +118,16 @@ def _doubting_scraps(items: Sequence[Item], codes: Sequence[Box]) -> list[Item]:
     """Doubt what is far smaller than the sheet's other pictures and close to its code."""
     areas = [item.picture.area for item in items if item.picture is not None]
     least = _SCRAP * median(areas) if areas else 0.0
+
+    def is_scrap(picture: Box, code: Box) -> bool:
+        reach = TEXT_HEIGHT_PX if picture.height < 2 * TEXT_HEIGHT_PX else _LABEL_GAP_PX
+        return picture.area < least and _gap(picture, code) < reach
+
     return [
         replace(item, doubts=(*item.doubts, "what was taken for the picture may be its label's"))
         if item.picture is not None
         and item.code is not None
-        and item.picture.area < least
-        and _gap(item.picture, codes[item.code]) < TEXT_HEIGHT_PX
+        and is_scrap(item.picture, codes[item.code])
         else item
         for item in items
     ]
