@@ -87,6 +87,8 @@ class Journey:
             claim = claimed_sheet(self._bench.folders, path, lease_s=lease_s)
             with claim as sheet, _results_forgotten():
                 outcome = self._with_outcome(sheet)
+            if outcome is None:
+                return None
         except FileNotFoundError as error:
             if not is_there(path):
                 return None
@@ -98,8 +100,12 @@ class Journey:
             outcome = _failed(path.name, None, error)
         return replace(outcome, seconds=time.perf_counter() - started)
 
-    def _with_outcome(self, sheet: Sheet) -> Outcome:
+    def _with_outcome(self, sheet: Sheet) -> Outcome | None:
         entry = load_entry(self._bench.folders, sheet.sha256)
+        if sheet.path.parent == self._bench.folders.archive and (
+            entry is None or entry.archived_name != sheet.path.name
+        ):
+            return None  # its own run was only about to tell the ledger, and has done so since
         name = entry.name if entry is not None else sheet.name
         if entry is not None and self._waits_for_a_person(entry, sheet):
             return replace(_needs_review(entry), old_news=True)

@@ -91,6 +91,7 @@ _THIN_SHARE = 0.02
 _STRIP_SHARE = 0.08
 _SMALLEST_SIDE_PX = 8
 _LARGE_PX = 1500
+_SMALL_PX = 400
 _SAME_PLACE = 0.6
 _Y800 = int.from_bytes(b"Y800", "little")
 
@@ -150,7 +151,8 @@ def decode_label(
         The symbols, surest first; quads in pixels of `luminance`.
 
     Source: measured on 1,468 photographs, the tries that pay are, in this order, contrast
-    equalised in tiles, twice the size and sharpened, and twice the size.
+    equalised in tiles, twice the size and sharpened, and twice the size. Of six QR codes on a
+    photographed sheet that all of these missed, four times the size and sharpened harder read all.
     """
     if min(luminance.shape) < _SMALLEST_SIDE_PX:
         return []
@@ -168,7 +170,19 @@ def decode_label(
         if symbols and symbols[0].confidence >= CERTAIN:
             return symbols
         best = best or symbols
-    return best
+    return _blurred_matrices(luminance, symbologies) or best
+
+
+def _blurred_matrices(luminance: Luminance, symbologies: Sequence[str]) -> list[Symbol]:
+    """Read matrix codes of a label whose modules, of some two pixels, have run into each other.
+
+    Not linear ones: sharpened so hard, the bars of a UPC-A gave an EAN-13 with a valid check digit.
+    """
+    kinds = [name for name in symbologies if name in MATRIX_SYMBOLOGIES]
+    if not kinds or max(luminance.shape) > _SMALL_PX:
+        return []
+    image = _sharpened(_enlarged(luminance, 4, cv2.INTER_LANCZOS4), by=3.0)
+    return _agreed(_rescaled(_zxing_reads(image, kinds), 1 / 4))
 
 
 def confirm_symbol(luminance: Luminance, symbol: Symbol) -> Symbol:
@@ -411,12 +425,19 @@ def _tries(luminance: Luminance) -> Iterator[tuple[Luminance, float]]:
         less = cv2.resize(luminance, (size[0], size[1]), interpolation=cv2.INTER_AREA)
         yield np.asarray(less, np.uint8), 2 / 3
     if max(luminance.shape) <= 2400:
-        large = np.asarray(
-            cv2.resize(luminance, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8
-        )
-        soft = cv2.GaussianBlur(large, (0, 0), 3)
-        yield np.asarray(cv2.addWeighted(large, 2.0, soft, -1.0, 0), np.uint8), 2.0
+        large = _enlarged(luminance, 2, cv2.INTER_CUBIC)
+        yield _sharpened(large, by=1.0), 2.0
         yield large, 2.0
+
+
+def _enlarged(luminance: Luminance, times: int, interpolation: int) -> Luminance:
+    large = cv2.resize(luminance, None, fx=times, fy=times, interpolation=interpolation)
+    return np.asarray(large, np.uint8)
+
+
+def _sharpened(luminance: Luminance, *, by: float) -> Luminance:
+    soft = cv2.GaussianBlur(luminance, (0, 0), 3)
+    return np.asarray(cv2.addWeighted(luminance, 1 + by, soft, -by, 0), np.uint8)
 
 
 def _rescaled(reads: Iterable[_Read], scale: float) -> list[_Read]:

@@ -153,12 +153,14 @@ def _doubts_outside(findings: Findings) -> list[str]:
     if not shown:
         return []
     grid = union_of(item.cell.box for item in findings.items)
+    usual = [findings.codes[item.code] for item in findings.items if item.code is not None]
+    # Cells reach farther than what they show: up to a header, if there is but one row.
+    rows = union_of([*shown, *usual])
     doubts = [
         f"the code {findings.symbols[i].payload} stands beside the grid"
         for i in findings.unused
-        if grid.top < findings.codes[i].centre[1] < grid.bottom
+        if rows.top < findings.codes[i].centre[1] < rows.bottom
     ]
-    usual = [findings.codes[item.code] for item in findings.items if item.code is not None]
     doubts += [
         f"the code {findings.symbols[i].payload} stands outside of the grid, where others would"
         for i in findings.unused

@@ -21,6 +21,7 @@ from sheetflow.vision.lattice import Axis, axes_between, nearest, rows_and_colum
 _CLEAR_LEAD = 0.35
 _SAME_SIZE = 0.3
 _SAME_COLUMN_PX = 20.0
+_LINE_PX = 5.0
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def _is_in_column(code: Box, other: Box) -> bool:
 
 
 def _of_some_size(pictures: Sequence[Box]) -> list[Box]:
-    """Leave out words and specks: what is far smaller than most."""
+    """Leave out lines, words and specks: what is thin, or far smaller than most."""
+    pictures = [box for box in pictures if min(box.width, box.height) > _LINE_PX]
     if not pictures:
         return []
     typical = median(sorted(box.area for box in pictures)[len(pictures) // 2 :])

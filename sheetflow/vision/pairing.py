@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import hypot
 from statistics import median
 
@@ -20,13 +21,15 @@ _IN_LINE_PX = 8.0
 _TOUCH_PX = 6.0
 _LABEL_REACH_PX = 60.0
 _LABEL_GAP_PX = 8.0
+_MUCH_NEARER = 0.25
 _THICK_PX = 4.0
 _LEAST_SIZE = 0.03
 _ON_PICTURE = 0.5
 _LIKE = 0.3
 _SCRAP = 0.2
+_HEADLINE_PX = 60.0
 _LEAST_WORD_PX = 8.0
-_FAR_LARGER = 2.5
+_FAR_LARGER = 3.0
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
 # .15 to .44 of ink, and gaps of .21 to .99.
@@ -115,12 +118,16 @@ def _doubting_scraps(items: Sequence[Item], codes: Sequence[Box]) -> list[Item]:
     """Doubt what is far smaller than the sheet's other pictures and close to its code."""
     areas = [item.picture.area for item in items if item.picture is not None]
     least = _SCRAP * median(areas) if areas else 0.0
+
+    def is_scrap(picture: Box, code: Box) -> bool:
+        reach = TEXT_HEIGHT_PX if picture.height < 2 * TEXT_HEIGHT_PX else _LABEL_GAP_PX
+        return picture.area < least and _gap(picture, code) < reach
+
     return [
         replace(item, doubts=(*item.doubts, "what was taken for the picture may be its label's"))
         if item.picture is not None
         and item.code is not None
-        and item.picture.area < least
-        and _gap(item.picture, codes[item.code]) < _LABEL_GAP_PX
+        and is_scrap(item.picture, codes[item.code])
         else item
         for item in items
     ]
@@ -258,7 +265,7 @@ def _item(
     if code is not None and picture is not None:
         if any(_is_rival(i, codes, picture) for i in decoys):
             doubts += ("another code stands beside this one",)
-        if is_small:
+        if is_small or (layout is not None and layout.votes < 2 and _may_be_words(picture)):
             doubts += ("what was taken for the picture is as low as a line of text",)
         if _is_scattered(parts, layout) or _holds_words(picture, parts, regions):
             doubts += ("what was taken for the picture may be several things",)
@@ -267,20 +274,43 @@ def _item(
     return Item(cell, code, picture, placeholder, decoys, doubts)
 
 
+def _may_be_words(picture: Box) -> bool:
+    """Tell whether a picture has the shape of a headline."""
+    return picture.height < _HEADLINE_PX and picture.width > 2 * picture.height
+
+
 def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
     """Tell whether parts may be several pictures, or words, instead of one picture.
 
-    A sheet's only code tells no layout, so that any two things of one size may be two pictures.
+    A sheet's only code tells no layout, so that any two things of one size may be two pictures. On
+    others, three or more of one size at even distances are a set.
     """
     if len(parts) < 2:
         return False
+    if layout is None or layout.votes < 2:
+        areas = sorted(part.box.area for part in parts)
+        if areas[-2] > _ALIKE * areas[-1]:
+            return True
+    elif _are_set(parts):
+        return False
     around = union_of(part.box for part in parts)
-    areas = sorted(part.box.area for part in parts)
     return (
         _widest_gap([part.box for part in parts]) > _WIDEST_GAP * min(around.width, around.height)
         or sum(part.area for part in parts) < _LEAST_INK * around.area
-        or ((layout is None or layout.votes < 2) and areas[-2] > _ALIKE * areas[-1])
     )
+
+
+def _are_set(parts: Sequence[Region]) -> bool:
+    """Tell whether three parts or more, of one size, stand in a row at even distances."""
+    if len(parts) < 3 or not _are_alike(parts):
+        return False
+    row = sorted((part.box for part in parts), key=lambda box: box.centre)
+    steps = [
+        (after.centre[0] - before.centre[0], after.centre[1] - before.centre[1])
+        for before, after in pairwise(row)
+    ]
+    uneven = max(hypot(x - steps[0][0], y - steps[0][1]) for x, y in steps)
+    return uneven < 0.1 * hypot(*steps[0])
 
 
 def _holds_words(picture: Box, parts: Sequence[Region], regions: Sequence[Region]) -> bool:
@@ -453,8 +483,12 @@ def _is_line_between(part: Box, label: Box, parts: Sequence[Region], layout: Lay
         is_low = part.height <= TEXT_HEIGHT_PX and part.area < _ALIKE * largest.area
         away = max(part.top - largest.bottom, largest.top - part.bottom)
         return is_low and away > _LABEL_GAP_PX
-    # What touches the code are its digits, maybe with a price below.
-    highest = (2 if _gap(part, label) < _LABEL_GAP_PX else 1) * TEXT_HEIGHT_PX
+    # What touches the code are its digits, maybe with a price below; what is much nearer to it than
+    # to the picture may be a line with a speck of dust.
+    to_label = gaps_between(label, part)[layout.side]
+    to_picture = gaps_between(part, largest)[layout.side]
+    is_near = _gap(part, label) < _LABEL_GAP_PX or to_label < _MUCH_NEARER * to_picture
+    highest = (2 if is_near else 1) * TEXT_HEIGHT_PX
     if part.height > highest or part.area > _ALIKE * largest.area:
         return False
     return {

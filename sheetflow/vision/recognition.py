@@ -106,7 +106,7 @@ def read_sheet(
         frames, printed, regions = _printed(page, lines, codes)
     grid = _grid(page, frames, codes, regions, settings)
     items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
-    found = _read_missing(image, page, items, codes, symbologies)
+    found = _read_missing(image, page, items, codes, regions, symbologies)
     if found:
         symbols = [*symbols, *found]
         codes = _on_page(symbols, page)
@@ -279,9 +279,13 @@ def _read_missing(
     page: UprightPage,
     items: Sequence[Item],
     codes: Sequence[Box],
+    regions: Sequence[Region],
     symbologies: Sequence[str],
 ) -> list[Symbol]:
-    """Look again, harder, in the cells that show a picture and whose code was not read."""
+    """Look again, harder, in the cells whose code was not read and that show something.
+
+    That is a picture, or what stands in the place of the code and may be one.
+    """
     places = [
         _moved(codes[item.code], -item.cell.box.left, -item.cell.box.top)
         for item in items
@@ -289,12 +293,15 @@ def _read_missing(
     ]
     if not places:
         return []
-    place = union_of(places).grown(_LABEL_MARGIN_PX)
+    place = union_of(places)
+    shown = [region.box for region in regions if region.kind is Kind.PICTURE]
     found: list[Symbol] = []
     for item in items:
-        if item.code is None and item.picture is not None:
-            label = _moved(place, item.cell.box.left, item.cell.box.top)
-            found += _read_label(image, page, label, symbologies)
+        label = _moved(place, item.cell.box.left, item.cell.box.top)
+        if item.code is None and (
+            item.picture is not None or any(label.contains(box.centre) for box in shown)
+        ):
+            found += _read_label(image, page, label.grown(_LABEL_MARGIN_PX), symbologies)
     return found
 
 

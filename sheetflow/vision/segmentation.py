@@ -31,8 +31,11 @@ _WORD_HEIGHT_PX = 70.0
 _IN_FIELD = 0.8
 _EDGE_PX = 3.0
 _RIM_PX = 16
+_LINE_STROKE_PX = 8.0
 _STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
+_FULL = 0.7
+_WIDER = 1.6
 _RULE_HEIGHT_PX = 14
 
 
@@ -78,14 +81,14 @@ def classify(
     for index in range(1, count):
         left, top, width, height, area = (int(value) for value in stats[index])
         box = Box(left, top, width, height)
-        if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, codes):
+        if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, area, codes):
             continue
-        if _is_desk(box, area, ink.shape):
+        stroke = float(strokes[index])
+        if _is_desk(box, area, stroke, ink.shape):
             continue
         if _is_outline(box, area, [*frames, *codes]):
             continue
         kind = Kind.PICTURE
-        stroke = float(strokes[index])
         if _is_text(box, stroke) or _is_written_on_code(box, stroke, codes):
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
@@ -116,10 +119,12 @@ def _with_fields(
     ]
     if not heavy:
         return list(regions)
-    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+    # A tint may be as light as the paper, and yet darker in one of the colours.
+    shades = [cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), *cv2.split(rgb)]
     fields: list[Box] = []
     for words in heavy:
-        field = field_around(grey, words)
+        found = (field_around(np.asarray(shade, np.float32), words) for shade in shades)
+        field = next(filter(None, found), None)
         if field is None or any(field.contains(box.centre) for box in (*codes, *fields)):
             continue
         around = [frame for frame in frames if frame.contains(field.centre)]
@@ -201,14 +206,16 @@ def _is_in_line(box: Box, text: Box) -> bool:
     )
 
 
-def _is_desk(box: Box, area: int, shape: Sequence[int]) -> bool:
+def _is_desk(box: Box, area: int, stroke_px: float, shape: Sequence[int]) -> bool:
     """Tell whether a piece is the page's rim, or the desk around it: large, and hardly filled."""
     height, width = shape[:2]
     if area >= 0.4 * box.area:
         return False
     at_rim = min(box.left, box.top, width - box.right, height - box.bottom) < _RIM_PX
+    if box.area > 0.3 * width * height:
+        return at_rim or stroke_px < _LINE_STROKE_PX  # else it is a thing with a hole
     is_long = box.width > 0.6 * width or box.height > 0.6 * height
-    return box.area > 0.3 * width * height or (at_rim and is_long and area < 0.2 * box.area)
+    return at_rim and is_long and area < 0.2 * box.area
 
 
 def _is_outline(box: Box, area: int, held: Sequence[Box]) -> bool:
@@ -292,15 +299,21 @@ def _is_written_on_code(box: Box, stroke_px: float, codes: Sequence[Box]) -> boo
     )
 
 
-def _belongs_to_code(box: Box, codes: Sequence[Box]) -> bool:
-    """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it."""
+def _belongs_to_code(box: Box, area: int, codes: Sequence[Box]) -> bool:
+    """Tell whether a piece is a code: its bars, its white ground, or the digits that touch it.
+
+    What is full of ink all around a code is the picture that this one is printed on.
+    """
     for code in codes:
         # What is left of the white ground, between code and card, is a narrow strip.
         narrow = _STRIP_SHARE * min(code.width, code.height)
         near = code.grown(narrow + _TO_DIGITS_PX)
         if min(box.width, box.height) < narrow and box.share_inside(near) > 0.9:
             return True
-        if box.intersection(code).area > 0.3 * min(box.area, code.area):
+        common = box.intersection(code).area
+        is_wider = common == code.area and box.area > _WIDER * code.area
+        is_around = is_wider and area > _FULL * (box.area - common)
+        if common > 0.3 * min(box.area, code.area) and not is_around:
             beside, under = max(0.2 * code.width, 20.0), 34.0
             label = Box(
                 code.left - beside,

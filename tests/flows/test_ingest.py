@@ -322,6 +322,20 @@ def test_an_archived_sheet_that_the_ledger_missed_is_finished(
     assert (folders.archive / "a.png").read_bytes() == drawn(1)[0]
 
 
+def test_a_sheet_whose_own_run_was_about_to_tell_the_ledger_is_let_alone(
+    run, folders, database, drawn, monkeypatch
+) -> None:
+    (folders.inbox / "a.png").write_bytes(drawn(1)[0])
+    run(ingest_sheets)
+    (document,) = database.sheets.find()
+    # What a run sees that begins between another one's move and its word to the ledger.
+    monkeypatch.setattr("flows.ingest.half_archived", lambda _: [folders.archive / "a.png"])
+    went = run(ingest_sheets)
+    assert went.state.is_completed()
+    assert went.states == {}
+    assert list(database.sheets.find()) == [document]
+
+
 @pytest.mark.parametrize("secret", ["hunter2"])
 def test_a_password_reaches_neither_state_nor_outcome(
     run, environment, folders, drawn, secret

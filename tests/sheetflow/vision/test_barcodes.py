@@ -128,6 +128,19 @@ def test_a_blurred_noisy_label_is_read_with_tries() -> None:
     assert symbol.payload == "4006381333931"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_qr_code_whose_modules_have_run_into_each_other_is_read_as_a_label(seed: int) -> None:
+    sharp = printed("https://shop.example/p/062565", FORMATS.QRCode, scale=20)
+    small = cv2.resize(sharp, None, fx=0.09, fy=0.09, interpolation=cv2.INTER_AREA)
+    soft = 120 + 0.4 * cv2.GaussianBlur(small, (0, 0), 0.95).astype(np.float32)
+    noisy = soft + np.random.default_rng(seed).normal(0, 2, soft.shape)
+    label = noisy.clip(0, 255).astype(np.uint8)
+    (symbol,) = decode_label(
+        cv2.copyMakeBorder(label, 30, 30, 30, 30, cv2.BORDER_REPLICATE),
+    )
+    assert symbol.payload == "https://shop.example/p/062565"
+
+
 def test_nothing_is_read_on_blank_or_tiny_images() -> None:
     for shape in ((1, 1), (5, 200), (200, 200)):
         blank = np.full(shape, 255, np.uint8)

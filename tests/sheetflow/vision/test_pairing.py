@@ -252,6 +252,51 @@ def test_low_lines_above_and_below_pictures_beside_their_codes_are_no_part_of_th
     assert [item.picture for item in items] == sheet.pictures
 
 
+def test_a_line_with_a_speck_that_is_much_nearer_to_the_code_is_no_part_of_the_picture() -> None:
+    cells = [Cell(0, column, Box(300 * column, 0, 300, 600)) for column in range(2)]
+    codes = [Box(300 * column + 150, 500, 60, 60) for column in range(2)]
+    shown = [Box(300 * column + 20, 100, 200, 150) for column in range(2)]
+    line = picture(Box(20, 462, 110, 36))
+    items, _ = pair_pictures(cells, codes, [*map(picture, shown), line])
+    assert [item.picture for item in items] == shown
+    assert not any(item.doubts for item in items)
+
+
+def test_thin_lines_as_of_the_edge_of_the_page_are_no_pictures_of_a_grid() -> None:
+    labels = [Box(100, top, 880, 150) for top in (550, 1110)]
+    shown = [Box(left, 255, 264, 208) for left in (132, 417, 701)] + [Box(283, 777, 533, 287)]
+    edge = [Box(x, top, 3, 40) for x in (19, 1077) for top in range(120, 1250, 55)]
+    grid = cells_from_anchors(labels, [*shown, *edge], Box(0, 0, 1100, 1400))
+    assert not grid.is_ambiguous
+    assert [cell.box.contains(labels[i].centre) for i, cell in enumerate(grid.cells)] == [True] * 2
+    assert all(grid.cells[0].box.contains(box.centre) for box in shown[:3])
+    assert grid.cells[1].box.contains(shown[3].centre)
+
+
+def test_a_headline_that_would_be_the_only_picture_is_doubted() -> None:
+    cells = [Cell(0, 0, PAGE)]
+    items, _ = pair_pictures(cells, [Box(100, 600, 120, 50)], [picture(Box(80, 60, 180, 30))])
+    assert items[0].doubts
+
+
+@pytest.mark.parametrize(("shift", "doubted"), [(0, False), (30, True)])
+def test_three_like_things_at_even_distances_are_a_set_and_others_are_doubted(
+    shift: int, doubted: bool
+) -> None:
+    sheet = Sheet(3, 2, "below")
+    left, top = sheet.pictures[3].left, sheet.pictures[3].top
+    things = [picture(Box(left + x, top, 20, 30)) for x in (0, 40 + shift, 80)]
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i != 3]
+    cells = [
+        Cell(row, column, Box(60 + 230 * column, 120 + 160 * row, 230, 160))
+        for row in range(3)
+        for column in range(2)
+    ]
+    items, _ = pair_pictures(cells, sheet.codes, [*regions, *things])
+    assert items[3].picture == Box(left, top, 100, 30)
+    assert bool(items[3].doubts) == doubted
+
+
 def test_words_between_the_parts_of_a_picture_are_doubted_also_where_the_side_is_known() -> None:
     page = Box(0, 0, 600, 900)
     codes = [Box(200, 50, 160, 60), Box(200, 700, 160, 60)]

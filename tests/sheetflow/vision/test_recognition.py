@@ -164,6 +164,23 @@ def test_a_sheet_of_one_cell_is_read() -> None:
     check(drawn, drawn.read())
 
 
+def test_a_code_in_the_header_above_the_only_cell_is_no_doubt() -> None:
+    page = np.full((1400, 1000, 3), 250, np.uint8)
+    cv2.rectangle(page, (60, 130), (940, 290), (120, 120, 120), 2)
+    page[310:1280, 60:920] = (150, 140, 90)
+    cv2.circle(page, (490, 790), 300, (70, 90, 60), -1)
+    label = np.asarray(
+        zxingcpp.create_barcode(code_of(1), zxingcpp.BarcodeFormat.EAN13).to_image(scale=2)
+    )[20:90]
+    page[200:270, 400 : 400 + label.shape[1]] = label[..., None]
+    qr = zxingcpp.create_barcode("CATALOGUE-7", zxingcpp.BarcodeFormat.QRCode).to_image(scale=3)
+    qr = np.asarray(qr)
+    page[30 : 30 + qr.shape[0], 850 : 850 + qr.shape[1]] = qr[..., None]
+    reading = read_sheet(SheetImage.from_rgb(page))
+    assert [pair.code for pair in reading.pairs] == [code_of(1)]
+    assert reading.doubts == ()
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 900), (40, 40), (1200, 900)])
 def test_a_sheet_that_shows_nothing_has_no_pair_and_says_so(shape: tuple[int, int]) -> None:
     reading = read_sheet(SheetImage.from_rgb(np.full((*shape, 3), 255, np.uint8)))

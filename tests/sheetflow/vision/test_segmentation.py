@@ -166,6 +166,35 @@ def test_a_field_hardly_darker_than_paper_is_a_placeholder_by_its_edges() -> Non
     assert pictures_of(page, []) == []
 
 
+def test_a_field_as_light_as_the_paper_is_a_placeholder_by_its_tint() -> None:
+    page = paper(noise=2.0, shade=222)
+    field = Box(400, 300, 240, 180)
+    fill(page, field, (216, 221, 230))
+    cv2.putText(page, "no image", (470, 400), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (90, 90, 90), 4)
+    (found,) = [region for region in regions_of(page, []) if region.kind is Kind.PLACEHOLDER]
+    assert overlap(found.box, field) > 0.9
+
+
+def test_a_picture_that_hardly_exceeds_the_code_printed_on_it_is_a_picture() -> None:
+    page = paper()
+    picture, code = Box(400, 300, 140, 100), Box(412, 330, 116, 40)
+    fill(page, picture, (150, 120, 90))
+    fill(page, code.grown(5), (250, 250, 250))
+    bars(page, code)
+    (found,) = pictures_of(page, [code])
+    assert overlap(found, picture) > 0.95
+
+
+def test_a_thing_with_a_hole_is_a_picture_however_large_and_a_line_around_the_page_is_none() -> (
+    None
+):
+    page = paper()
+    cv2.ellipse(page, (700, 500), (480, 380), 0, 0, 360, (60, 60, 60), 40)
+    outline(page, Box(60, 40, 1280, 920), shade=90)
+    (found,) = pictures_of(page, [])
+    assert overlap(found, Box(200, 100, 1000, 800)) > 0.95
+
+
 def test_words_on_bare_paper_or_off_the_middle_of_a_field_make_no_placeholder() -> None:
     page = paper(noise=2.0)
     fill(page, Box(400, 300, 240, 180), (240, 240, 241))
