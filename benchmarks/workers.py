@@ -1,9 +1,9 @@
-"""Several workers on one queue: do two do twice as much, and what if one is killed?
+"""Several workers on one queue, or several cores: do two do twice as much, and what of one killed?
 
     python benchmarks/workers.py [--sheets 60] [--killed 12]
 
 A worker of a work pool runs the flow in a process; here the same process is started directly, held
-to one core by `taskset` as if that core were a machine. One on one core, two on a core each, and
+by `taskset`. One on one core, one on two cores, two on a core each as if each were a machine, and
 two of which one is killed in the midst; a last run then finishes what is left. Prefect's server and
 MongoDB are held to the same cores as the workers, so that one core does all the work and then two
 do: else one worker would have the help of a second core, and two of none. Beside the ratio by wall
@@ -46,20 +46,24 @@ def main() -> int:
         parser.error("it takes two cores and taskset")
     with world() as here:
         files = a4_pages(here.folder / "drawn", count=options.sheets)
-        _together(here, files[:2], cores[:1])  # the servers' first work is not counted
-        one = _together(here, files, cores[:1])
-        two = _together(here, files, cores[:2])
+        first, second = cores[:2]
+        _together(here, files[:2], [[first]])  # the servers' first work is not counted
+        one = _together(here, files, [[first]])
+        wide = _together(here, files, [[first, second]])
+        two = _together(here, files, [[first], [second]])
         killed = _one_killed(here, files[: options.killed], cores[:2]) if options.killed else None
     ratios = {
-        "by_wall": round(one["wall_s"] / two["wall_s"], 3),
-        "by_cpu": round(2 * _cpu_s(one) / _cpu_s(two), 3),
+        "two_cores": _times_as_fast(wide, one),
+        "two_workers": _times_as_fast(two, one),
         "killed": killed,
     }
-    show("Workers held to a core each", [one, two], ratios)
+    show("Workers held to cores", [one, wide, two], ratios)
     return 0
 
 
-def _together(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[str, Any]:
+def _together(here: World, files: Sequence[Path], held: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Run a worker on each of some lists of cores, the servers on all of them."""
+    cores = [core for own in held for core in own]
     root = here.root()
     copy_into(root.inbox, files)
     servers = {"server": here.server_pid, "mongod": here.mongod_pid}
@@ -68,7 +72,7 @@ def _together(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[
         _hold(pid, cores)
         before[name] = settled_cpu_s(pid)
     with ThreadPoolExecutor() as pool:
-        runs = list(pool.map(lambda core: one_run(root, before=_held(core)), cores))
+        runs = list(pool.map(lambda own: one_run(root, before=_held(own)), held))
     used = {f"{name}_s": settled_cpu_s(pid) - before[name] for name, pid in servers.items()}
     assert root.records() == len(files) * PAIRS_A4
     archived = [run["archived"] for run in runs]
@@ -77,7 +81,8 @@ def _together(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[
     busy = [run["last_s"] - run["first_s"] for run in runs]
     wall_s = max(run["last_s"] for run in runs) - min(run["first_s"] for run in runs)
     return {
-        "workers": len(cores),
+        "workers": len(held),
+        "cores": len(cores),
         "wall_s": wall_s,
         "sheets": " + ".join(map(str, archived)),
         "workers_s": sum(run["with_readers_s"] for run in runs),
@@ -87,22 +92,29 @@ def _together(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[
     }
 
 
+def _times_as_fast(row: dict[str, Any], one: dict[str, Any]) -> dict[str, float]:
+    return {
+        "by_wall": round(one["wall_s"] / row["wall_s"], 3),
+        "by_cpu": round(row["cores"] * _cpu_s(one) / _cpu_s(row), 3),
+    }
+
+
 def _cpu_s(row: dict[str, Any]) -> float:
-    return sum(row[f"{part}_s"] for part in ("workers", "server", "mongod"))
+    return float(sum(row[f"{part}_s"] for part in ("workers", "server", "mongod")))
 
 
 def _one_killed(here: World, files: Sequence[Path], cores: Sequence[int]) -> dict[str, Any]:
     root = here.root()
     copy_into(root.inbox, files)
     victim = subprocess.Popen(
-        [*_held(cores[0]), sys.executable, "-m", "benchmarks.measuring.one_run"],
+        [*_held(cores[:1]), sys.executable, "-m", "benchmarks.measuring.one_run"],
         cwd=_REPOSITORY,
         env={**os.environ, **root.environment()},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
     with ThreadPoolExecutor() as pool:
-        other = pool.submit(one_run, root, before=_held(cores[1]))
+        other = pool.submit(one_run, root, before=_held(cores[1:]))
         while len(list((root.path / "images_old").glob("*"))) < len(files) // 4:
             time.sleep(0.2)
         os.killpg(victim.pid, signal.SIGKILL)
@@ -128,8 +140,8 @@ def _hold(pid: int, cores: Sequence[int]) -> None:
             os.sched_setaffinity(int(thread.name), cores)
 
 
-def _held(core: int) -> list[str]:
-    return ["taskset", "--cpu-list", str(core)]
+def _held(cores: Sequence[int]) -> list[str]:
+    return ["taskset", "--cpu-list", ",".join(map(str, cores))]
 
 
 if __name__ == "__main__":
