@@ -26,6 +26,7 @@ _ALL_AROUND = 0.95
 _DRAWN_NEAR_PX = 7
 _DRAWN_ON_PX = 3
 _SAME_SIDE_PX = 3.0
+_MOST_BEYOND = 6
 _AS_LARGE_CROWD = 0.8
 _INWARDS = (1, 1, -1, -1)  # left, top, right, bottom
 
@@ -170,7 +171,8 @@ def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> lis
         [(nearest(rows, frame.top), nearest(columns, frame.left)) for frame in frames]
     )
     models = [_plane(places, edges[:, side], inwards) for side, inwards in enumerate(_INWARDS)]
-    beyond_rows, beyond_columns = (1 if len(places) > 1 else 0 for places in (rows, columns))
+    beyond_rows, beyond_columns = (_MOST_BEYOND if len(lot) > 1 else 0 for lot in (rows, columns))
+    page = Box(0, 0, lines.across.shape[1], lines.across.shape[0])
     for row, column in product(
         range(-beyond_rows, len(rows) + beyond_rows),
         range(-beyond_columns, len(columns) + beyond_columns),
@@ -179,7 +181,9 @@ def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> lis
             float(constant + down * row + across * column) for constant, down, across in models
         )
         box = Box(left, top, right - left, bottom - top)
-        beyond = row in (-1, len(rows)) or column in (-1, len(columns))
+        beyond = not (0 <= row < len(rows) and 0 <= column < len(columns))
+        if beyond and not page.contains(box.centre):
+            continue
         holds = any(box.contains(code.centre) for code in codes)
         if not beyond or _drawn(box, lines) > (0.35 if holds else 0.8):
             whole.append(box)

@@ -31,7 +31,7 @@ _WORD_HEIGHT_PX = 70.0
 _IN_FIELD = 0.8
 _EDGE_PX = 3.0
 _RIM_PX = 16
-_LINE_STROKE_PX = 8.0
+_LINES_SHARE = 0.1
 _STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
 _FULL = 0.7
@@ -83,12 +83,12 @@ def classify(
         box = Box(left, top, width, height)
         if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, area, codes):
             continue
-        stroke = float(strokes[index])
-        if _is_desk(box, area, stroke, ink.shape):
+        if _is_desk(box, area, ink.shape, codes):
             continue
         if _is_outline(box, area, [*frames, *codes]):
             continue
         kind = Kind.PICTURE
+        stroke = float(strokes[index])
         if _is_text(box, stroke) or _is_written_on_code(box, stroke, codes):
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
@@ -206,14 +206,18 @@ def _is_in_line(box: Box, text: Box) -> bool:
     )
 
 
-def _is_desk(box: Box, area: int, stroke_px: float, shape: Sequence[int]) -> bool:
-    """Tell whether a piece is the page's rim, or the desk around it: large, and hardly filled."""
+def _is_desk(box: Box, area: int, shape: Sequence[int], codes: Sequence[Box]) -> bool:
+    """Tell whether a piece is the page's rim, or the desk around it: large, and hardly filled.
+
+    The lines of a table are likewise; a product with a hole has more ink, and no code in the hole.
+    """
     height, width = shape[:2]
     if area >= 0.4 * box.area:
         return False
     at_rim = min(box.left, box.top, width - box.right, height - box.bottom) < _RIM_PX
     if box.area > 0.3 * width * height:
-        return at_rim or stroke_px < _LINE_STROKE_PX  # else it is a thing with a hole
+        holds_code = any(box.contains(code.centre) for code in codes)
+        return at_rim or holds_code or area < _LINES_SHARE * box.area
     is_long = box.width > 0.6 * width or box.height > 0.6 * height
     return at_rim and is_long and area < 0.2 * box.area
 

@@ -44,21 +44,33 @@ def test_a_grid_with_a_place_left_out_is_not_whole() -> None:
     assert not is_whole_grid([])
 
 
-def test_cards_taken_with_the_gaps_between_them_do_not_widen_the_others() -> None:
-    cards = [Box(x, y, 126, 159) for y in range(60, 760, 172) for x in range(60, 690, 139)]
-    codes = [Box(card.left + 40, card.bottom - 40, 46, 30) for card in cards]
-    across, down = np.zeros((2, 920, 800), np.uint8)
-    for card in cards:
-        left, top, right, bottom = card.pixel_edges(across.shape)
+def _drawn_lines(frames: list[Box], shape: tuple[int, int]) -> Lines:
+    across, down = np.zeros((2, *shape), np.uint8)
+    for frame in frames:
+        left, top, right, bottom = frame.pixel_edges(shape)
         for y in (top - 3, bottom):
             across[y : y + 3, left - 3 : right + 3] = 255
         for x in (left - 3, right):
             down[top - 3 : bottom + 3, x : x + 3] = 255
+    return Lines(across, down)
+
+
+def test_rows_of_frames_that_were_not_closed_are_found_where_lines_and_codes_are() -> None:
+    rows = [Box(60, y, 500, 120) for y in range(40, 900, 123)]
+    codes = [Box(row.left + 30, row.top + 40, 80, 30) for row in rows]
+    found = frames_of_items(rows[:3], codes, _drawn_lines(rows, (1060, 620)))
+    assert len(found) == len(rows) == 7
+    assert all(overlap(frame, row) > 0.95 for frame, row in zip(found, rows, strict=True))
+
+
+def test_cards_taken_with_the_gaps_between_them_do_not_widen_the_others() -> None:
+    cards = [Box(x, y, 126, 159) for y in range(60, 760, 172) for x in range(60, 690, 139)]
+    codes = [Box(card.left + 40, card.bottom - 40, 46, 30) for card in cards]
     taken = []  # where a border is broken, with the gap beside it, on this side or that
     for i, card in enumerate(cards):
         left, top = card.left - 13 * (i % 3 == 0), card.top - 13 * (i % 3 == 1)
         taken.append(Box(left, top, card.right - left, card.bottom - top))
-    found = frames_of_items(taken, codes, Lines(across, down))
+    found = frames_of_items(taken, codes, _drawn_lines(cards, (920, 800)))
     assert len(found) == len(cards)
     for frame, card in zip(found, cards, strict=True):
         assert overlap(frame, card) > 0.97

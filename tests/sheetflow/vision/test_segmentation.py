@@ -193,6 +193,8 @@ def test_a_thing_with_a_hole_is_a_picture_however_large_and_a_line_around_the_pa
     outline(page, Box(60, 40, 1280, 920), shade=90)
     (found,) = pictures_of(page, [])
     assert overlap(found, Box(200, 100, 1000, 800)) > 0.95
+    bars(page, Box(600, 450, 180, 60))  # a code in the hole: it is a frame of the page
+    assert pictures_of(page, [Box(600, 450, 180, 60)]) == []
 
 
 def test_words_on_bare_paper_or_off_the_middle_of_a_field_make_no_placeholder() -> None:
