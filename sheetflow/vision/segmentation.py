@@ -5,7 +5,7 @@ Pure: arrays in, regions out. Absolute sizes are in pixels of a page 1,400 high 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -32,6 +32,7 @@ _IN_FIELD = 0.8
 _EDGE_PX = 3.0
 _RIM_PX = 16
 _LINES_SHARE = 0.1
+_STEP_SHARE = 0.35
 _STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
 _FULL = 0.7
@@ -345,8 +346,24 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     is_grey = float(np.ptp(middle)) < 0.08 * float(middle.mean()) + 3
     if not (is_light and is_grey):
         return False
+    # The text stands in the middle; all around it there is nothing.
     rows, columns = soft.shape[:2]
-    # Uneven light shades it evenly across; a round product is shaded in a curve.
+    middle_part = np.s_[rows // 4 : rows - rows // 4, columns // 12 : columns - columns // 12]
+    for shade in _shades(soft, middle):
+        flat = difference(soft, shade) < 0.045
+        all_around = flat.copy()
+        all_around[middle_part] = True
+        if all_around.mean() > 0.95 and flat.mean() > 0.7:
+            return True
+    return False
+
+
+def _shades(soft: Grey, middle: Grey) -> Iterator[Grey]:
+    """Yield how a flat field may be lit: evenly across, or with the edge of a shadow through it.
+
+    A round product is shaded in a curve, which is neither.
+    """
+    rows, columns = soft.shape[:2]
     halves = (
         soft[:, : columns // 2],
         soft[:, columns // 2 :],
@@ -358,12 +375,29 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
         np.linspace(-1, 1, columns)[None, :, None],
         np.linspace(-1, 1, rows)[:, None, None],
     )
-    shade = middle + across * (east - west) + down * (south - north)
-    flat = difference(soft, np.asarray(shade, np.float32)) < 0.045
-    # The text stands in the middle; all around it there is nothing.
-    all_around = flat.copy()
-    all_around[rows // 4 : rows - rows // 4, columns // 12 : columns - columns // 12] = True
-    return bool(all_around.mean() > 0.95 and flat.mean() > 0.7)
+    yield np.asarray(middle + across * (east - west) + down * (south - north), np.float32)
+    yield from _in_shadow(soft)
+    for shade in _in_shadow(soft.transpose(1, 0, 2)):
+        yield np.ascontiguousarray(shade.transpose(1, 0, 2))
+
+
+def _in_shadow(soft: Grey) -> Iterator[Grey]:
+    """Yield what a field looks like through which the edge of a shadow runs from rim to rim."""
+    rows, columns = soft.shape[:2]
+    rims = np.stack([np.median(soft[: rows // 4], axis=0), np.median(soft[-(rows // 4) :], axis=0)])
+    # A shadow's edge is soft; stripes are not.
+    smooth = cv2.GaussianBlur(np.asarray(rims, np.float32), (0, 0), columns / 20, sigmaY=0.01)
+    if all(map(_is_one_step, smooth.mean(axis=2))):
+        weight = np.clip((np.linspace(0, 1, rows) - 0.125) / 0.75, 0, 1)[:, None, None]
+        yield np.asarray(smooth[0] * (1 - weight) + smooth[1] * weight, np.float32)
+
+
+def _is_one_step(profile: Grey) -> bool:
+    """Tell whether light goes from one level to another in one step, and not as around a can."""
+    change = np.cumsum(np.abs(np.diff(profile)))
+    begin, end = np.searchsorted(change, [0.15 * change[-1], 0.85 * change[-1]])
+    is_one_way = abs(float(profile[-1] - profile[0])) > 0.8 * float(change[-1])
+    return is_one_way and bool(end - begin < _STEP_SHARE * len(profile))
 
 
 def _median_colour(image: Grey) -> Grey:

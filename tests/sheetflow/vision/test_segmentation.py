@@ -197,6 +197,23 @@ def test_a_thing_with_a_hole_is_a_picture_however_large_and_a_line_around_the_pa
     assert pictures_of(page, [Box(600, 450, 180, 60)]) == []
 
 
+@pytest.mark.parametrize(
+    ("shades", "kind"),
+    [
+        (np.tanh(np.linspace(-7, 9, 300)), Kind.PLACEHOLDER),  # the edge of a shadow
+        (np.sin(np.linspace(0, 40, 300)), Kind.PICTURE),  # stripes
+    ],
+)
+def test_a_grey_field_may_lie_half_in_a_shadow_and_has_no_stripes(
+    shades: NDArray[np.float64], kind: Kind
+) -> None:
+    page = paper()
+    page[200:420, 400:700] = (195 - 18 * shades).astype(np.uint8)[None, :, None]
+    cv2.putText(page, "no image", (480, 320), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (120, 120, 120), 3)
+    (found,) = [region for region in regions_of(page, []) if region.kind is not Kind.TEXT]
+    assert found.kind is kind
+
+
 def test_words_on_bare_paper_or_off_the_middle_of_a_field_make_no_placeholder() -> None:
     page = paper(noise=2.0)
     fill(page, Box(400, 300, 240, 180), (240, 240, 241))
