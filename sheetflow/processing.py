@@ -110,8 +110,8 @@ def note_processed(
     """Write into the journal what processing gave: ready for its upload, or for a person."""
     check_lease(folders, processed.sheet.sha256)
     entry = load_entry(folders, processed.sheet.sha256)
-    if entry is None:
-        return None
+    if entry is None or entry.state is State.ARCHIVED:
+        return entry  # archived: a power cut spoiled the results before the ledger was told
     doubts = processed.reading.doubts
     entry = replace(entry, counts=processed.counts, doubts=doubts, last_error=None)
     entry = entry.moved_on(State.PROCESSED, flow_run_id=flow_run_id)

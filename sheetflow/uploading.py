@@ -55,13 +55,13 @@ def store_pairs(
     check_lease(folders, processed.sheet.sha256)
     entry = load_entry(folders, processed.sheet.sha256)
     if entry is not None:
-        # The certain pairs of a sheet in doubt are stored, and the sheet waits on.
-        held = entry.state is State.NEEDS_REVIEW
-        state = State.NEEDS_REVIEW if held else State.UPLOADED
-        note = f"{len(receipt.lines)} of {receipt.pairs_on_sheet} pairs stored and read back"
-        entry = replace(entry, stored_pairs=len(receipt.lines)).moved_on(
-            state, flow_run_id=flow_run_id, note=note
-        )
+        entry = replace(entry, stored_pairs=len(receipt.lines))
+        if entry.state is not State.ARCHIVED:  # else its run was ended before the ledger was told
+            # The certain pairs of a sheet in doubt are stored, and the sheet waits on.
+            held = entry.state is State.NEEDS_REVIEW
+            state = State.NEEDS_REVIEW if held else State.UPLOADED
+            note = f"{len(receipt.lines)} of {receipt.pairs_on_sheet} pairs stored and read back"
+            entry = entry.moved_on(state, flow_run_id=flow_run_id, note=note)
         save_entry(folders, entry)
         write_entry(store, entry, receipt=receipt)
     FIGURES.count("pairs_stored", len(receipt.lines))

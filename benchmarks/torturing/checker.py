@@ -267,6 +267,9 @@ def _ledger_agrees(scene: Scene, found: list[Found]) -> list[str]:
         events = [(event["state"], event["at"], event["by"]) for event in document["history"]]
         if len(set(events)) != len(events):
             problems.append(f"TWICE an event in the history of {document['name']}")
+        steps = Counter(e["state"] for e in document["history"] if not e["note"])
+        if steps["archived"] > 1:  # a duplicate and a forced release have a note
+            problems.append(f"TWICE {document['name']} was archived {steps['archived']} times")
     reviewed = (item for item in scene.dropped if item.reviewed)
     for item in reviewed:
         reviews = ledger.get(item.sha256, {}).get("reviews") or []

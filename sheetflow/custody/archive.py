@@ -73,9 +73,10 @@ def archive_sheet(
     check_lease(folders, sheet.sha256)
     entry = load_entry(folders, sheet.sha256) or adopt_staged(folders, sheet)
     entry = _moved_to_archive(folders, entry)
+    entry = replace(entry, last_error=None)
     if entry.state is not State.ARCHIVED:  # else an earlier try came this far, and it is told once
-        entry = replace(entry, last_error=None).moved_on(State.ARCHIVED, flow_run_id=flow_run_id)
-        save_entry(folders, entry)
+        entry = entry.moved_on(State.ARCHIVED, flow_run_id=flow_run_id)
+    save_entry(folders, entry)
     target = folders.archive / (entry.archived_name or entry.name)
     logger.info(
         "%s: archived as %s", sheet.label, shown_name(target.name), extra=about("archived", sheet)

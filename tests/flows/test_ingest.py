@@ -301,8 +301,9 @@ def test_spoiled_work_products_are_made_again(run, environment, folders, databas
     assert database.codes_images.count_documents({}) == 4
 
 
-def test_an_archived_sheet_that_the_ledger_missed_is_finished(
-    run, folders, database, drawn, monkeypatch
+@pytest.mark.parametrize("results_are_spoiled", [False, True])
+def test_an_archived_sheet_that_the_ledger_missed_is_finished_and_archived_once(
+    run, folders, database, drawn, monkeypatch, results_are_spoiled
 ) -> None:
     import sheetflow.archiving
 
@@ -315,9 +316,17 @@ def test_an_archived_sheet_that_the_ledger_missed_is_finished(
         cut.setattr(sheetflow.archiving, "write_entry", cut_off)
         assert run(ingest_sheets).states == {"a.png": "failed"}
     assert (folders.archive / "a.png").exists()
+    if results_are_spoiled:
+        for crop in folders.work.glob("*/result/*.*"):
+            crop.unlink()
     went = run(ingest_sheets)
     assert went.states == {"a.png": "archived"}
-    assert database.sheets.find_one()["state"] == "archived"
+    document = database.sheets.find_one()
+    assert document["state"] == "archived"
+    assert document["last_error"] is None
+    assert document["receipt"]["complete"]
+    steps = [event["state"] for event in document["history"]]
+    assert steps == ["waiting", "staged", "processed", "uploaded", "archived", "failed"]
     assert list(folders.work.iterdir()) == []
     assert (folders.archive / "a.png").read_bytes() == drawn(1)[0]
 
