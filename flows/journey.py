@@ -147,22 +147,22 @@ class Journey:
             if not isinstance(failure.error, SheetRejected):
                 raise
             return self._reject(sheet, name, failure.error)
-        if processed.reading.doubts and entry.archived_name is None:
-            return self._hold(processed)
-        return self._store(processed, name)
+        held = bool(processed.reading.doubts) and entry.archived_name is None
+        if sheet.path.parent == bench.folders.staging:
+            # When it was staged, MongoDB may not have been open yet.
+            twin = self._archived_twin(sheet, wait=not (held and bench.door.failed))
+            if twin is not None:
+                return self._duplicate(sheet, name, twin)
+        return self._hold(processed) if held else self._store(processed, name)
 
     def _reject(self, sheet: Sheet, name: str, error: SheetRejected) -> Outcome:
         self._run(quarantine, sheet, error, self._bench)
         return replace(_failed(name, sheet.sha256, error), state=State.REJECTED)
 
     def _store(self, processed: ProcessedSheet, name: str) -> Outcome:
-        bench, sheet = self._bench, processed.sheet
-        if sheet.path.parent == bench.folders.staging:
-            twin = self._archived_twin(sheet, wait=True)
-            if twin is not None:
-                return self._duplicate(sheet, name, twin)
+        sheet = processed.sheet
         receipt = self._upload(processed, certain_only=False)
-        self._run(archive, sheet, receipt, bench)
+        self._run(archive, sheet, receipt, self._bench)
         return Outcome(name, sheet.sha256, State.ARCHIVED, processed.counts)
 
     def _hold(self, processed: ProcessedSheet) -> Outcome:
@@ -213,6 +213,8 @@ class Journey:
             return False  # it was not carried out
         if load_reading(self._bench.folders, sheet.sha256) is None:
             return False  # nothing that a person could look at, or an earlier version's
+        if self._archived_twin(sheet, wait=not self._bench.door.failed) is not None:
+            return False  # a duplicate, which MongoDB was away to tell
         store_certain = self._bench.settings.on_doubt is OnDoubt.STORE_CERTAIN
         return not (store_certain and entry.stored_pairs == 0)
 

@@ -42,7 +42,7 @@ from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.review.answers import AnswerRefused, decided
 from sheetflow.settings import Settings
 from sheetflow.sheets import State
-from sheetflow.store.ledger import write_entry
+from sheetflow.store.ledger import write_progress
 from sheetflow.store.reach import store_at_hand
 from tasks.review import reject, reread, settle
 
@@ -160,7 +160,7 @@ def _tell_ledger(settings: Settings, entry: Entry) -> None:
     try:
         with store_at_hand(settings, start=True) as at_hand:
             if at_hand.store is not None:
-                write_entry(at_hand.store, entry)
+                write_progress(at_hand.store, entry)
     except SheetflowError as error:
         logger.warning("The ledger could not be told of %s: %s", entry.sha256[:8], error)
 

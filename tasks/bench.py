@@ -12,7 +12,7 @@ from sheetflow.errors import SheetflowError
 from sheetflow.isolation import IsolatedWorkers
 from sheetflow.settings import Settings
 from sheetflow.store.connection import StoreDoor
-from sheetflow.store.ledger import write_entry
+from sheetflow.store.ledger import write_progress
 
 logger = logging.getLogger("sheetflow.bench")
 
@@ -65,6 +65,6 @@ class Bench:
         if store is None or entry is None or self.outage is not None:
             return
         try:
-            write_entry(store, entry)
+            write_progress(store, entry)
         except SheetflowError as error:
             logger.warning("The ledger could not be told of %s: %s", entry.sha256[:8], error)

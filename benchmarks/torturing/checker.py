@@ -267,15 +267,31 @@ def _ledger_agrees(scene: Scene, found: list[Found]) -> list[str]:
         events = [(event["state"], event["at"], event["by"]) for event in document["history"]]
         if len(set(events)) != len(events):
             problems.append(f"TWICE an event in the history of {document['name']}")
-        steps = Counter(e["state"] for e in document["history"] if not e["note"])
-        if steps["archived"] > 1:  # a duplicate and a forced release have a note
-            problems.append(f"TWICE {document['name']} was archived {steps['archived']} times")
+        if _archived_again(document):
+            problems.append(f"TWICE {document['name']} was archived")
     reviewed = (item for item in scene.dropped if item.reviewed)
     for item in reviewed:
         reviews = ledger.get(item.sha256, {}).get("reviews") or []
         if not any(r["by"] == REVIEWER and r["verdict"] == "settled" for r in reviews):
             problems.append(f"LEDGER has lost the review of {item.name}")
     return problems
+
+
+def _archived_again(document: dict[str, Any]) -> bool:
+    """Tell whether a sheet was archived twice, and not sent back by an audit in between.
+
+    What comes of a duplicate, a forced release or an audit has a note.
+    """
+    steps = [event for event in document["history"] if event["state"] in ("staged", "archived")]
+    archived = False
+    for event in steps:
+        if event["state"] == "staged":
+            archived = archived and not event["note"]
+        elif not event["note"]:
+            if archived:
+                return True
+            archived = True
+    return False
 
 
 def _nothing_left_over(scene: Scene) -> list[str]:

@@ -13,7 +13,7 @@ from sheetflow.custody.leases import owned, remove_claim
 from sheetflow.errors import SheetBusy
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
-from sheetflow.store.ledger import has_heard
+from sheetflow.store.ledger import has_heard, tells_of_twin
 from sheetflow.store.survey import Document, sheet_document
 
 
@@ -59,4 +59,6 @@ def disagreement(folders: Folders, store: Store, sha256: str) -> Iterator[Proble
 
 
 def _differ(entry: Entry | None, document: Document | None) -> bool:
-    return entry is not None and not has_heard(document, entry)
+    if entry is None or tells_of_twin(document, entry):
+        return False  # the entry's file will be archived as the duplicate of the ledger's
+    return not has_heard(document, entry)

@@ -20,7 +20,7 @@ from sheetflow.errors import CustodyError
 from sheetflow.review.decisions import Review
 from sheetflow.sheets import Sheet, State
 from sheetflow.store.connection import Store
-from sheetflow.store.ledger import write_duplicate, write_entry
+from sheetflow.store.ledger import write_duplicate, write_entry, write_progress
 from sheetflow.store.mending import (
     set_spoiled_record_aside,
     write_rebuilt,
@@ -124,7 +124,7 @@ def tell_ledger(folders: Folders, store: Store, entry: Entry) -> str:
     """Tell the ledger what the journal knows; of an archived sheet the journal then forgets."""
     with owned(folders, entry.sha256):
         entry = load_entry(folders, entry.sha256) or entry
-        write_entry(store, entry)
+        write_progress(store, entry)
         if entry.state is State.ARCHIVED:
             forget_sheet(folders, entry.sha256)
     return f"the ledger was told what the journal knows: {entry.state}"

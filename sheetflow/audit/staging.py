@@ -17,7 +17,7 @@ from sheetflow.custody.lookup import entries_by_staged_name
 from sheetflow.custody.staging import staged_files
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
-from sheetflow.store.ledger import write_entry
+from sheetflow.store.ledger import write_progress
 
 
 def check_staging(folders: Folders, store: Store | None, report: Report) -> None:
@@ -89,5 +89,5 @@ def _adopted(folders: Folders, store: Store | None, path: Path) -> str:
             entry = entry.moved_on(State.STAGED, note=note)
             save_entry(folders, entry)
         if store is not None:
-            write_entry(store, entry)
+            write_progress(store, entry)
     return "a journal entry was written; the next run processes the sheet"

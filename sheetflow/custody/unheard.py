@@ -16,7 +16,7 @@ from sheetflow.custody.leases import owned
 from sheetflow.errors import SheetBusy, SheetflowError
 from sheetflow.sheets import State
 from sheetflow.store.connection import Store
-from sheetflow.store.ledger import unheard, write_entry
+from sheetflow.store.ledger import unheard, write_progress
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,6 @@ def tell_unheard(folders: Folders, open_store: Callable[[], Store]) -> None:
             with contextlib.suppress(SheetBusy), owned(folders, behind.sha256):
                 entry = load_entry(folders, behind.sha256)
                 if entry is not None and entry.state in _AT_REST:
-                    write_entry(store, entry)
+                    write_progress(store, entry)
     except SheetflowError as error:
         logger.warning("The ledger hears of sheets at rest later: %s", error)

@@ -108,6 +108,11 @@ class StoreDoor:
         """Return the store if it is open already; never waits."""
         return self._store
 
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be opened when that was last tried."""
+        return self._store is None and self._failure is not None
+
     def close(self) -> None:
         """Close what was opened."""
         with self._lock:

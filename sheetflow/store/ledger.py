@@ -41,6 +41,20 @@ def write_entry(store: Store, entry: Entry, *, receipt: UploadReceipt | None = N
     write_fields(store, entry.sha256, entry.history, update)
 
 
+def write_progress(store: Store, entry: Entry) -> None:
+    """Tell the ledger of a sheet's step, unless it has the same bytes archived already.
+
+    Then this is another file of these bytes, on its way to be archived as their duplicate: what the
+    ledger tells of the first one stays.
+
+    Raises:
+        StoreUnavailable: MongoDB is away.
+        StoreRefused: MongoDB refuses.
+    """
+    if entry.state is State.ARCHIVED or archived_twin(store, entry.sha256) is None:
+        write_entry(store, entry)
+
+
 def entry_fields(entry: Entry) -> dict[str, Any]:
     """Return what the ledger takes over from the journal as it is."""
     return {
@@ -73,6 +87,14 @@ def has_heard(document: Mapping[str, Any] | None, entry: Entry) -> bool:
         return False
     heard = {(_iso(event["at"]), event["state"]) for event in document.get("history") or ()}
     return all((event.at, event.state) in heard for event in entry.history)
+
+
+def tells_of_twin(document: Mapping[str, Any] | None, entry: Entry) -> bool:
+    """Tell whether a ledger document is about an archived sheet that has an entry's bytes."""
+    if document is None or entry.state is State.ARCHIVED:
+        return False
+    stored = not document.get("forced") or bool((document.get("receipt") or {}).get("complete"))
+    return bool(document["state"] == State.ARCHIVED and stored)
 
 
 def unheard(store: Store, entries: Iterable[Entry]) -> Iterator[Entry]:

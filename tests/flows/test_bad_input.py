@@ -19,6 +19,7 @@ from flows.ingest import ingest_sheets
 from sheetflow.custody.files import digest_bytes
 from sheetflow.custody.folders import Folders
 from sheetflow.isolation import IsolatedWorkers
+from sheetflow.store.connection import Store, StoreDoor
 
 
 @pytest.fixture
@@ -201,6 +202,51 @@ def test_the_same_bytes_again_later_under_the_same_name(
     assert len(list(folders.archive.iterdir())) == 2
     duplicates = database.sheets.find_one()["duplicates"]
     assert [item["name"] for item in duplicates] == ["a.png"]
+
+
+def test_the_same_bytes_again_while_mongodb_is_still_being_opened(
+    run, folders: Folders, drawn, database, monkeypatch
+) -> None:
+    (folders.inbox / "a.png").write_bytes(drawn(1)[0])
+    run(ingest_sheets)
+    before = database.sheets.find_one()
+    looked = []
+
+    def opened(door: StoreDoor) -> Store | None:
+        looked.append(door)
+        return door.open() if len(looked) > 1 else None
+
+    monkeypatch.setattr(StoreDoor, "opened", opened)
+    (folders.inbox / "b.png").write_bytes(drawn(1)[0])
+    went = run(ingest_sheets)
+    assert went.states == {"b.png": "archived"}
+    assert "the same bytes as a.png" in (went.outcomes["b.png"].note or "")
+    _is_a_duplicate_of(before, database, name="b.png")
+
+
+def test_the_same_bytes_again_held_while_mongodb_is_away(
+    run, environment, folders: Folders, drawn, database, mongod_uri
+) -> None:
+    (folders.inbox / "a.png").write_bytes(drawn(1)[0])
+    run(ingest_sheets)
+    before = database.sheets.find_one()
+    (folders.inbox / "b.png").write_bytes(drawn(1)[0])
+    environment(mongodb_uri="mongodb://127.0.0.1:1/?directConnection=true")
+    doubted = {"sheets": {"grid": "3x3"}}
+    assert run(ingest_sheets, **doubted).states == {"b.png": "needs_review"}
+    environment(mongodb_uri=mongod_uri)
+    assert run(ingest_sheets, **doubted).states == {"b.png": "archived"}
+    _is_a_duplicate_of(before, database, name="b.png")
+
+
+def _is_a_duplicate_of(before: dict[str, Any], database: Any, *, name: str) -> None:
+    after = database.sheets.find_one()
+    *history, last = after["history"]
+    assert history == before["history"]
+    assert last["note"].startswith(f"{name}: the same bytes again")
+    assert [twin["name"] for twin in after["duplicates"]] == [name]
+    told = ("name", "state", "archived_name", "receipt", "attempts")
+    assert [after[key] for key in told] == [before[key] for key in told]
 
 
 def test_a_file_that_is_still_growing(

@@ -14,6 +14,7 @@ from bson import Binary, ObjectId
 
 from sheetflow import records
 from sheetflow.archiving import archive_twin, close_sheet
+from sheetflow.audit.mends import tell_ledger
 from sheetflow.audit.report import Report, Unknown
 from sheetflow.audit.run import audit
 from sheetflow.audit.sampling import Sample
@@ -435,6 +436,18 @@ def test_a_ledger_that_is_behind_the_journal_is_told(folders, staged, database, 
     assert found() == {"ledger_behind": "mugs.png"}
     mended()
     assert database.sheets.find_one()["state"] == "processed"
+
+
+def test_a_duplicate_on_its_way_is_no_disagreement(
+    folders, drop, mugs, database, store, found
+) -> None:
+    before = database.sheets.find_one()
+    sheet = stage_sheet(
+        folders, Sheet("again.png", digest_bytes(b"mugs"), drop("again.png", b"mugs"))
+    )
+    assert found() == {}
+    tell_ledger(folders, store, load_entry(folders, sheet.sha256))
+    assert database.sheets.find_one() == before
 
 
 def test_work_products_of_an_archived_sheet_are_removed(folders, mugs, found, mended) -> None:
