@@ -132,10 +132,20 @@ def _one_for_each_place(symbols: Sequence[Symbol]) -> list[Symbol]:
     kept: list[tuple[Symbol, Box]] = []
     for symbol in sorted(symbols, key=lambda symbol: -symbol.confidence):
         box = box_around(symbol.quad)
+        # A doubtful read of few lines, right at the end of other bars, is made of their ends.
+        is_rest = symbol.confidence < CERTAIN and _is_thin(symbol.quad)
+        if is_rest and any(_is_at_bars(box, other, its) for other, its in kept):
+            continue
         shares = (max(box.share_inside(other), other.share_inside(box)) for _, other in kept)
         if all(share < _SAME_PLACE for share in shares):
             kept.append((symbol, box))
     return [symbol for symbol, _ in kept]
+
+
+def _is_at_bars(box: Box, symbol: Symbol, place: Box) -> bool:
+    if symbol.symbology in MATRIX_SYMBOLOGIES:
+        return False
+    return place.grown(_STRIP_SHARE * max(place.width, place.height)).contains(box.centre)
 
 
 def decode_label(

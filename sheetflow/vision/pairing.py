@@ -30,6 +30,8 @@ _SCRAP = 0.2
 _HEADLINE_PX = 60.0
 _LEAST_WORD_PX = 8.0
 _FAR_LARGER = 3.0
+_FULL = 0.9
+_GROUND_PX = 12.0
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
 # .15 to .44 of ink, and gaps of .21 to .99.
@@ -111,7 +113,7 @@ def pair_pictures(
     if layout is None:
         return [_item(cell, codes, regions, None) for cell in cells], None
     items = [_item(cell, codes, regions, layout) for cell in cells]
-    return _doubting_giants(_doubting_scraps(items, codes)), layout
+    return _doubting_giants(_doubting_scraps(items, codes), regions), layout
 
 
 def _doubting_scraps(items: Sequence[Item], codes: Sequence[Box]) -> list[Item]:
@@ -133,15 +135,30 @@ def _doubting_scraps(items: Sequence[Item], codes: Sequence[Box]) -> list[Item]:
     ]
 
 
-def _doubting_giants(items: Sequence[Item]) -> list[Item]:
-    """Doubt what is far wider or higher than all of the sheet's other pictures: a field, a rule."""
+def _doubting_giants(items: Sequence[Item], regions: Sequence[Region]) -> list[Item]:
+    """Doubt what is far wider or higher than all of the sheet's other pictures: a field, a rule.
+
+    Those fill their box, or are thin; a bottle and a set of things are neither.
+    """
     shown = [item.picture for item in items if item.picture is not None]
+
+    def is_field(picture: Box) -> bool:
+        ink = sum(
+            region.area
+            for region in regions
+            if region.kind is Kind.PICTURE and picture.contains(region.box.centre)
+        )
+        return ink > _FULL * picture.area or min(picture.width, picture.height) < TEXT_HEIGHT_PX
 
     def is_giant(picture: Box) -> bool:
         others = [other for other in shown if other is not picture]
-        return len(others) > 1 and (
-            picture.width > _FAR_LARGER * max(other.width for other in others)
-            or picture.height > _FAR_LARGER * max(other.height for other in others)
+        return (
+            len(others) > 1
+            and (
+                picture.width > _FAR_LARGER * max(other.width for other in others)
+                or picture.height > _FAR_LARGER * max(other.height for other in others)
+            )
+            and is_field(picture)
         )
 
     return [
@@ -186,9 +203,16 @@ def _voted_layout(
     side: str | None,
 ) -> Layout | None:
     """Return the layout that most cells with one code and a picture agree on."""
-    votes = [
-        (code, picture) for inside, picture in found if picture is not None for code in inside[:1]
+    own = [
+        (inside, picture, cell.box)
+        for cell, (inside, picture) in zip(cells, found, strict=True)
+        if inside
     ]
+    # Which one of several codes is the label's is told by the layout, and does not tell it.
+    clear = [look for look in own if len(look[0]) == 1]
+    if any(picture is not None for _, picture, _ in clear):
+        own = clear
+    votes = [(inside[0], picture) for inside, picture, _ in own if picture is not None]
     if not votes:
         return None
     gaps = [gaps_between(codes[code], picture) for code, picture in votes]
@@ -199,18 +223,19 @@ def _voted_layout(
     ] or votes
     dx = median(picture.centre[0] - codes[code].centre[0] for code, picture in agreeing)
     dy = median(picture.centre[1] - codes[code].centre[1] for code, picture in agreeing)
-    own = [
-        (codes[code], cell.box)
-        for cell, (inside, _) in zip(cells, found, strict=True)
-        for code in inside[:1]
-    ]
+    placed = [(codes[inside[0]], cell) for inside, _, cell in own]
     place = Box(
-        median(code.left - cell.left for code, cell in own),
-        median(code.top - cell.top for code, cell in own),
-        median(code.width for code, _ in own),
-        median(code.height for code, _ in own),
+        median(code.left - cell.left for code, cell in placed),
+        median(code.top - cell.top for code, cell in placed),
+        median(code.width for code, _ in placed),
+        median(code.height for code, _ in placed),
     )
-    return Layout(side, (dx, dy), place, len(agreeing), seen)
+    agreeing_cells = sum(
+        picture is not None
+        and any(gaps_between(codes[i], picture)[side] > -_TOUCH_PX for i in inside)
+        for inside, picture in found
+    )
+    return Layout(side, (dx, dy), place, max(agreeing_cells, len(agreeing)), seen)
 
 
 def _side(gaps: Sequence[Mapping[str, float]]) -> str:
@@ -250,6 +275,9 @@ def _item(
     if not parts and code is not None and layout is not None:
         parts = _small_parts(cell, codes[code], regions, layout)
         is_small = bool(parts) and not _are_alike(parts)
+    covers = [codes[i] for i in decoys if not _is_usual(i, codes)]  # a usual one is a label's
+    if code is not None and layout is not None:
+        parts = _with_covered_parts(parts, covers, codes[code], cell, regions, layout)
     parts = _without_specks(parts) if parts else []
     picture = union_of(part.box for part in parts) if parts else None
     placeholders = [
@@ -267,7 +295,7 @@ def _item(
             doubts += ("another code stands beside this one",)
         if is_small or (layout is not None and layout.votes < 2 and _may_be_words(picture)):
             doubts += ("what was taken for the picture is as low as a line of text",)
-        if _is_scattered(parts, layout) or _holds_words(picture, parts, regions):
+        if _is_scattered(parts, layout, covers) or _holds_words(picture, parts, regions):
             doubts += ("what was taken for the picture may be several things",)
         if any(_is_beside(other.box, picture, codes[code]) for other in others):
             doubts += ("something else stands beside the code that may belong to the picture",)
@@ -279,9 +307,12 @@ def _may_be_words(picture: Box) -> bool:
     return picture.height < _HEADLINE_PX and picture.width > 2 * picture.height
 
 
-def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
+def _is_scattered(
+    parts: Sequence[Region], layout: Layout | None, covers: Sequence[Box] = ()
+) -> bool:
     """Tell whether parts may be several pictures, or words, instead of one picture.
 
+    Decoys, with their white ground, cover some of it.
     A sheet's only code tells no layout, so that any two things of one size may be two pictures. On
     others, three or more of one size at even distances are a set.
     """
@@ -293,10 +324,14 @@ def _is_scattered(parts: Sequence[Region], layout: Layout | None) -> bool:
             return True
     elif _are_set(parts):
         return False
-    around = union_of(part.box for part in parts)
+    around = _around(parts)
+    covering = [cover.grown(_GROUND_PX).intersection(around) for cover in covers]
+    covering = [cover for cover in covering if cover.area]
+    boxes = [*(part.box for part in parts), *covering]
+    ink = sum(part.area for part in parts) + sum(cover.area for cover in covering)
     return (
-        _widest_gap([part.box for part in parts]) > _WIDEST_GAP * min(around.width, around.height)
-        or sum(part.area for part in parts) < _LEAST_INK * around.area
+        _widest_gap(boxes) > _WIDEST_GAP * min(around.width, around.height)
+        or ink < _LEAST_INK * around.area
     )
 
 
@@ -330,8 +365,13 @@ def _holds_words(picture: Box, parts: Sequence[Region], regions: Sequence[Region
 
 def _is_rival(index: int, codes: Sequence[Box], picture: Box) -> bool:
     """Tell whether another code in a cell may be its own: of a usual size, not on the picture."""
+    return codes[index].share_inside(picture) < _ON_PICTURE and _is_usual(index, codes)
+
+
+def _is_usual(index: int, codes: Sequence[Box]) -> bool:
+    """Tell whether a code is of the size of another one."""
     code = codes[index]
-    return code.share_inside(picture) < _ON_PICTURE and any(
+    return any(
         abs(code.width - other.width) < _LIKE * other.width
         and abs(code.height - other.height) < _LIKE * other.height
         for other in codes
@@ -462,9 +502,45 @@ def _small_parts(cell: Cell, code: Box, regions: Sequence[Region], layout: Layou
         and _is_on_picture_side(region.box, code, layout)
         and region.stroke_px > _THICK_PX
     ]
-    if not pieces or not union_of(piece.box for piece in pieces).grown(_TOUCH_PX).contains((x, y)):
-        return []
-    return pieces
+    there = [piece.box for piece in pieces if piece.box.grown(_TOUCH_PX).contains((x, y))]
+    if not there:
+        # Of a set, the place may lie between two things.
+        return pieces if pieces and _around(pieces).grown(_TOUCH_PX).contains((x, y)) else []
+    # A price may be as heavy; what stands in line belongs together.
+    row = union_of(there)
+    return [piece for piece in pieces if row.top <= piece.box.centre[1] <= row.bottom]
+
+
+def _around(parts: Sequence[Region]) -> Box:
+    return union_of(part.box for part in parts)
+
+
+def _with_covered_parts(
+    parts: Sequence[Region],
+    covers: Sequence[Box],
+    label: Box,
+    cell: Cell,
+    regions: Sequence[Region],
+    layout: Layout,
+) -> list[Region]:
+    """Add what a decoy on the picture, with its white ground, has cut off: pieces on two sides."""
+    parts = list(parts)
+    for cover in covers:
+        near = cover.grown(_GROUND_PX)
+        pieces = [
+            region
+            for region in regions
+            if region.kind is not Kind.PLACEHOLDER
+            and near.intersection(region.box).area
+            and cover.left < region.box.centre[0] < cover.right
+            and cell.box.contains(region.box.centre)
+            and _is_on_picture_side(region.box, label, layout)
+        ]
+        above = any(piece.box.centre[1] < cover.centre[1] for piece in pieces)
+        below = any(piece.box.centre[1] > cover.centre[1] for piece in pieces)
+        if above and below:
+            parts += [piece for piece in pieces if piece not in parts]
+    return parts
 
 
 def _are_alike(parts: Sequence[Region]) -> bool:

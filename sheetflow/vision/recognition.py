@@ -7,9 +7,9 @@ and say what a person should check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
 from sheetflow.vision.lines import Lines, find_lines, find_steps, segments_across
 from sheetflow.vision.page import UprightPage, straightened, upright_page
 from sheetflow.vision.pairing import Item, Layout, pair_pictures
-from sheetflow.vision.segmentation import Kind, Region, classify
+from sheetflow.vision.segmentation import Kind, Region, classify, codes_in_margins
 
 if TYPE_CHECKING:
     from sheetflow.settings import Settings
@@ -51,6 +51,7 @@ _LONG_LINE_PX = 90
 _RIM_PX = 16
 _SMALLEST_SHEET_PX = 32
 _PAPER = 180  # grey level; what is darker may be a picture that was not decoded
+_Of = TypeVar("_Of")
 _SIDES = {"below": "below", "above": "above", "left": "left of", "right": "right of"}
 
 
@@ -104,14 +105,17 @@ def read_sheet(
         page, lines = _straight_page(image, symbols)
         codes = _on_page(symbols, page)
         frames, printed, regions = _printed(page, lines, codes)
-    grid = _grid(page, frames, codes, regions, settings)
-    items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
+    margins = codes_in_margins(regions, codes, page.inside.shape[1])
+    symbols, codes = _margins_last(symbols, margins), _margins_last(codes, margins)
+    labels = len(codes) - len(margins)
+    grid = _grid(page, frames, codes[:labels], regions, settings)
+    items, layout = pair_pictures(grid.cells, codes[:labels], regions, side=settings.label_side)
     found = _read_missing(image, page, items, codes, regions, symbologies)
     if found:
-        symbols = [*symbols, *found]
+        symbols, labels = [*symbols[:labels], *found, *symbols[labels:]], labels + len(found)
         codes = _on_page(symbols, page)
         regions = _without_label_texts(classify(page.rgb, printed, frames, codes), frames, page)
-        items, layout = pair_pictures(grid.cells, codes, regions, side=settings.label_side)
+        items, layout = pair_pictures(grid.cells, codes[:labels], regions, side=settings.label_side)
     is_empty = not regions and not symbols and float(image.luminance.mean()) > _PAPER
     findings = Findings(
         size_px=image.size_px,
@@ -128,6 +132,12 @@ def read_sheet(
         expected_pairs=settings.expected_pairs,
         contradictions=_contradictions(settings, grid, layout),
     )
+
+
+def _margins_last(things: Sequence[_Of], margins: Collection[int]) -> list[_Of]:
+    """Return what belongs to each code, with that of header and footer at the end."""
+    order = sorted(range(len(things)), key=lambda index: index in margins)
+    return [things[index] for index in order]
 
 
 def _printed(
