@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 cv2.setNumThreads(1)
 
 _LABEL_MARGIN_PX = 16
+_SAME_SIZE = 0.2
 _LONG_LINE_PX = 90
 _RIM_PX = 16
 _SMALLEST_SHEET_PX = 32
@@ -99,7 +100,7 @@ def read_sheet(
     page, lines = _straight_page(image, symbols)
     codes = _on_page(symbols, page)
     frames, printed, regions = _printed(page, lines, codes)
-    found = _read_bars(image, page, regions, symbologies)
+    found = _read_likely(image, page, symbols, codes, regions, symbologies)
     if found:
         symbols = [*symbols, *found]
         page, lines = _straight_page(image, symbols)
@@ -272,16 +273,37 @@ def _contradictions(
         yield f"labels seem to stand {seen} their pictures, not {known} them"
 
 
-def _read_bars(
-    image: SheetImage, page: UprightPage, regions: Sequence[Region], symbologies: Sequence[str]
+def _read_likely(
+    image: SheetImage,
+    page: UprightPage,
+    symbols: Sequence[Symbol],
+    codes: Sequence[Box],
+    regions: Sequence[Region],
+    symbologies: Sequence[str],
 ) -> list[Symbol]:
-    """Look again, harder, at what looks like the bars of a code that was not read."""
+    """Look again, harder, at what may be a code that was not read.
+
+    That is what looks like bars, and what has the size of a matrix code that was read.
+    """
     grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    matrices = [
+        box
+        for symbol, box in zip(symbols, codes, strict=True)
+        if symbol.symbology in MATRIX_SYMBOLOGIES
+    ]
     found: list[Symbol] = []
     for region in regions:
-        if region.kind is Kind.PICTURE and are_bars(grey, region.box):
+        is_matrix = any(_has_size_of(region.box, code) for code in matrices)
+        if region.kind is Kind.PICTURE and (is_matrix or are_bars(grey, region.box)):
             found += _read_label(image, page, region.box.grown(_LABEL_MARGIN_PX), symbologies)
     return found
+
+
+def _has_size_of(box: Box, code: Box) -> bool:
+    return all(
+        abs(own - its) < _SAME_SIZE * its
+        for own, its in ((box.width, code.width), (box.height, code.height))
+    )
 
 
 def _read_missing(

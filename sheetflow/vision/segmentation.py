@@ -40,6 +40,7 @@ _RULE_SHARE = 0.5
 _FULL = 0.7
 _WIDER = 1.6
 _RULE_HEIGHT_PX = 14
+_BANNER = 4.0
 _SET_HEIGHT_PX = 9.0
 _LONGEST_SET = 10.0
 _REPEATED = 0.92
@@ -421,7 +422,20 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
         all_around[middle_part] = True
         if all_around.mean() > 0.95 and flat.mean() > 0.7:
             return True
-    return False
+    return box.width > _BANNER * box.height and _has_flat_ends(soft)
+
+
+def _has_flat_ends(soft: Grey) -> bool:
+    """Tell whether a wide piece ends on both sides in one flat shade: its words may be higher."""
+    rows, columns = soft.shape[:2]
+    ends = [soft[:, : columns // 6], soft[:, -(columns // 6) :]]
+    inner = np.s_[rows * 3 // 10 : rows - rows * 3 // 10]
+    shades = [_median_colour(end[inner]) for end in ends]
+    is_flat = all(
+        (difference(end, np.broadcast_to(shade, end.shape)) < 0.045)[inner].mean() > 0.95
+        for end, shade in zip(ends, shades, strict=True)
+    )
+    return is_flat and float(np.abs(shades[0] - shades[1]).max()) < 0.15 * float(shades[0].mean())
 
 
 def _shades(soft: Grey, middle: Grey) -> Iterator[Grey]:
