@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from sheetflow.custody.folders import Folders
-from sheetflow.custody.journal import Entry, Origin, save_entry
+from sheetflow.custody.journal import Entry, Origin, load_entry, save_entry
 from sheetflow.custody.leases import check_lease
 from sheetflow.custody.names import is_ignored, shown_name
 from sheetflow.custody.quarantine import reason_file
@@ -85,15 +85,18 @@ def return_to_staging(
     """
     wanted = _safe_name(entry.staged_name, archived.name)
     staged_name = free_name(folders.staging, wanted, sha256=entry.sha256)
+    known = load_entry(folders, entry.sha256)
+    if known is not None and known.returning_from == archived.name:
+        entry = replace(entry, history=known.history)  # a killed try has told it
+    else:
+        entry = entry.moved_on(entry.state, flow_run_id=flow_run_id, note=note)
     entry = replace(
         entry, staged_name=staged_name, archived_name=None, returning_from=archived.name
     )
     save_entry(folders, entry)
     check_lease(folders, entry.sha256)
     move_file(archived, folders.staging / staged_name, sha256=entry.sha256)
-    entry = replace(entry, returning_from=None).moved_on(
-        entry.state, flow_run_id=flow_run_id, note=note
-    )
+    entry = replace(entry, returning_from=None)
     save_entry(folders, entry)
     logger.info(
         "%s: back in staging: %s",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sheetflow.custody import forced_steps
+from sheetflow.custody import forced_steps, returning
 from sheetflow.custody.archive import archive_sheet, half_archived, release_sheet
 from sheetflow.custody.claims import claimed_sheet
 from sheetflow.custody.files import digest_bytes
@@ -18,6 +18,7 @@ from sheetflow.custody.lives import digests_meant, lives_of
 from sheetflow.custody.releases import ForcedRelease, Standing
 from sheetflow.custody.results import load_result, save_result
 from sheetflow.custody.staging import adopt_staged, stage_sheet
+from sheetflow.custody.transfers import move_file
 from sheetflow.errors import CustodyError, SheetBusy, StoreUnavailable, UsageError
 from sheetflow.reading import Pair, SheetReading
 from sheetflow.sheets import Sheet, State
@@ -271,6 +272,28 @@ def test_an_undo_that_was_killed_anywhere_is_finished_by_the_next_run(
     assert load_result(folders, staged) is not None
     assert database.sheets.find_one({"_id": SHA})["state"] == "processed"
     assert list(forced_folder(folders).iterdir()) == []
+
+
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_an_undo_that_was_killed_at_its_move_is_told_once(
+    folders, staged, store, database, monkeypatch, has_moved
+) -> None:
+    forced(folders, store)
+
+    def killed(source, target, *, sha256):
+        if has_moved:
+            move_file(source, target, sha256=sha256)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(returning, "move_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            undo_force(folders, sheet_to_undo(folders, "mugs.png"), reason="no", store=store)
+    settle_forced(folders)
+    tell_untold(folders, lambda: store)
+    history = database.sheets.find_one({"_id": SHA})["history"]
+    assert sum("was undone by" in (event["note"] or "") for event in history) == 1
+    assert history == sorted(history, key=lambda event: event["at"])
 
 
 def test_an_undo_waits_for_the_same_bytes_that_are_staged_again(folders, staged, drop) -> None:
