@@ -63,7 +63,7 @@ def _way_out(band: Grey) -> int | None:
 
     Whatever else is met before, a darker thing or a brighter one that ends, is no edge of a field.
     """
-    if len(band) < 2 * _STEP_PX:
+    if len(band) < 2 * _STEP_PX or not band.size:
         return None
     profile = np.median(band, axis=1)
     sums = np.concatenate([[0.0], np.cumsum(profile)])

@@ -6,8 +6,9 @@ breaks or touches the lines of some is mended from the grid that the others stan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
+from statistics import median
 
 import cv2
 import numpy as np
@@ -29,6 +30,16 @@ _SAME_SIDE_PX = 3.0
 _MOST_BEYOND = 6
 _AS_LARGE_CROWD = 0.8
 _INWARDS = (1, 1, -1, -1)  # left, top, right, bottom
+_ACROSS: tuple[Callable[[Box], float], ...] = (
+    lambda box: box.left,
+    lambda box: box.centre[0],
+    lambda box: box.right,
+)
+_DOWN: tuple[Callable[[Box], float], ...] = (
+    lambda box: box.top,
+    lambda box: box.centre[1],
+    lambda box: box.bottom,
+)
 
 
 def find_frames(lines: Lines) -> list[Box]:
@@ -63,7 +74,7 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -
     for family in _families(frames):
         holding = sum(any(frame.contains(code.centre) for code in codes) for frame in family)
         if 5 * holding >= max(1, len(codes)):
-            whole = _completed(_apart(family), codes, lines)
+            whole = _completed(_with_frames_of_codes(_apart(family), codes, lines), codes, lines)
             if len(_apart(whole)) == len(whole):  # what overlaps is no grid
                 rivals.append(whole)
     # Near misses come of frames that were taken for larger ones, gaps between cards included.
@@ -188,6 +199,27 @@ def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> lis
         if not beyond or _drawn(box, lines) > (0.35 if holds else 0.8):
             whole.append(box)
     return whole
+
+
+def _with_frames_of_codes(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> list[Box]:
+    """Add what is drawn around other codes as the frames are around theirs.
+
+    Words as wide as a frame look like lines that part it, so that some may not have been found.
+    """
+    placed = [(frame, code) for frame in frames for code in codes if frame.contains(code.centre)]
+    whole = list(frames)
+    for code in codes:
+        if not placed or any(frame.contains(code.centre) for frame in whole):
+            continue
+        lefts = [median(f.left - at(c) for f, c in placed) + at(code) for at in _ACROSS]
+        tops = [median(f.top - at(c) for f, c in placed) + at(code) for at in _DOWN]
+        width = median(frame.width for frame, _ in placed)
+        height = median(frame.height for frame, _ in placed)
+        boxes = [Box(left, top, width, height) for left, top in product(lefts, tops)]
+        best = max(boxes, key=lambda box: _drawn(box, lines))
+        if _drawn(best, lines) > _ALL_AROUND:
+            whole.append(best)
+    return _apart(whole)
 
 
 def _plane(

@@ -21,6 +21,7 @@ from sheetflow.vision.lattice import Axis, axes_between, nearest, rows_and_colum
 _CLEAR_LEAD = 0.35
 _SAME_SIZE = 0.3
 _SAME_COLUMN_PX = 20.0
+_SAME_STEP = 0.1
 _LINE_PX = 5.0
 
 
@@ -130,9 +131,24 @@ def _without_strays(rows: Axis, anchors: Sequence[Box], pictures: Sequence[Box])
             continue
         # A few codes do not tell much about sizes.
         is_usual = _is_kin if len(others) > 2 else _is_in_column
-        if not any(is_usual(here[0], box) for box in others):
+        if not any(is_usual(here[0], box) for box in others) and not _is_next(here[0], others):
             return Axis(rest)
     return rows
+
+
+def _is_next(code: Box, others: Sequence[Box]) -> bool:
+    """Tell whether a code stands in the column of others, as far from them as they from each other.
+
+    A longer text makes a larger code.
+    """
+    column = sorted(
+        (other.centre[1] for other in others if _is_in_column(code, other)),
+        key=lambda y: abs(y - code.centre[1]),
+    )
+    if len(column) < 3:
+        return False
+    steps = [abs(far - near) for near, far in pairwise([code.centre[1], *column])]
+    return abs(steps[0] - median(steps[1:])) < _SAME_STEP * steps[0]
 
 
 def _turned(box: Box) -> Box:
@@ -244,7 +260,10 @@ def _distance(
     coded: Sequence[tuple[int, int] | None],
     shown: Sequence[tuple[int, int] | None],
 ) -> float:
-    """Return the gaps from codes to the nearest picture in their cells, summed, in code widths."""
+    """Return how far codes stand from the nearest picture in their cells, summed.
+
+    Of a gap as wide as the code it is .75, of a far wider one not much more.
+    """
     total = 0.0
     for anchor, place in zip(anchors, coded, strict=True):
         gaps = [
@@ -258,5 +277,6 @@ def _distance(
             for picture, other in zip(pictures, shown, strict=True)
             if place is not None and place == other
         ]
-        total += min(min(gaps, default=0.0) / max(anchor.width, anchor.height), 1.0)
+        gap = min(gaps, default=0.0) / max(anchor.width, anchor.height)
+        total += 1.5 * gap / (1 + gap)
     return total

@@ -37,6 +37,7 @@ _LINES_SHARE = 0.1
 _STEP_SHARE = 0.35
 _STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
+_LINE_SHARE = 0.3
 _FULL = 0.7
 _WIDER = 1.6
 _RULE_HEIGHT_PX = 14
@@ -97,7 +98,11 @@ def classify(
             continue
         kind = Kind.PICTURE
         stroke = float(strokes[index])
-        if _is_text(box, stroke) or _is_written_on_code(box, stroke, codes):
+        if (
+            _is_text(box, stroke)
+            or _is_written_on_code(box, stroke, codes)
+            or _is_rule(box, area, ink.shape[1])
+        ):
             kind = Kind.TEXT
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
@@ -189,7 +194,7 @@ def _without_margins(
 
     The rule has to leave pictures on the codes' side, or it is one between pictures and codes.
     """
-    for rule in [region.box for region in regions if _is_rule(region.box, page_width)]:
+    for rule in _rules(regions, page_width):
         for beyond in (_is_above, _is_below):
             if not codes or any(beyond(code, rule) for code in codes):
                 continue
@@ -212,7 +217,7 @@ def codes_in_margins(
     Returns:
         Their indices.
     """
-    rules = [region.box for region in regions if _is_rule(region.box, page_width)]
+    rules = _rules(regions, page_width)
     shown = [region.box for region in regions if region.kind is not Kind.TEXT]
     found: set[int] = set()
     for rule, beyond in product(rules, (_is_above, _is_below)):
@@ -229,8 +234,16 @@ def _middle(box: Box) -> Box:
     return Box(*box.centre, 0.0, 0.0)
 
 
-def _is_rule(box: Box, page_width: int) -> bool:
-    return box.width > _RULE_SHARE * page_width and box.height < _RULE_HEIGHT_PX
+def _rules(regions: Sequence[Region], page_width: int) -> list[Box]:
+    return [region.box for region in regions if _is_rule(region.box, region.area, page_width)]
+
+
+def _is_rule(box: Box, area: int, page_width: int) -> bool:
+    """Tell whether a piece is a rule across the page, maybe with a headline that it touches."""
+    if box.width < _RULE_SHARE * page_width:
+        return False
+    is_touched = box.height < 2 * TEXT_HEIGHT_PX and area < _LINE_SHARE * box.area
+    return box.height < _RULE_HEIGHT_PX or is_touched
 
 
 def _is_above(box: Box, rule: Box) -> bool:
@@ -383,7 +396,7 @@ def _belongs_to_code(box: Box, area: int, codes: Sequence[Box]) -> bool:
         if min(box.width, box.height) < narrow and box.share_inside(near) > 0.9:
             return True
         common = box.intersection(code).area
-        is_wider = common == code.area and box.area > _WIDER * code.area
+        is_wider = common > 0.5 * code.area and box.area > _WIDER * code.area
         is_around = is_wider and area > _FULL * (box.area - common)
         if common > 0.3 * min(box.area, code.area) and not is_around:
             beside, under = max(0.2 * code.width, 20.0), 34.0
