@@ -15,7 +15,7 @@ from statistics import median
 
 import numpy as np
 
-from sheetflow.vision.geometry import Box, side_of
+from sheetflow.vision.geometry import Box, side_of, union_of
 from sheetflow.vision.lattice import Axis, axes_between, nearest, rows_and_columns
 
 _CLEAR_LEAD = 0.35
@@ -171,12 +171,39 @@ def _is_in_column(code: Box, other: Box) -> bool:
 
 
 def _of_some_size(pictures: Sequence[Box]) -> list[Box]:
-    """Leave out lines, words and specks: what is thin, or far smaller than most."""
+    """Leave out lines, words and specks: what is thin, or far smaller than most.
+
+    Of small things, three or more of one size in a row are a set, and one picture.
+    """
     pictures = [box for box in pictures if min(box.width, box.height) > _LINE_PX]
     if not pictures:
         return []
-    typical = median(sorted(box.area for box in pictures)[len(pictures) // 2 :])
-    return [box for box in pictures if box.area > 0.1 * typical]
+    least = 0.1 * median(sorted(box.area for box in pictures)[len(pictures) // 2 :])
+    large = [box for box in pictures if box.area > least]
+    small = [box for box in pictures if box.area <= least]
+    return [*large, *(box for box in _sets(small) if box.area > least)]
+
+
+def _sets(things: Sequence[Box]) -> list[Box]:
+    """Return the boxes around three or more like things that stand side by side."""
+    rows: list[list[Box]] = []
+    for box in sorted(things, key=lambda box: box.left):
+        for row in rows:
+            if _is_like_and_beside(box, row[-1]):
+                row.append(box)
+                break
+        else:
+            rows.append([box])
+    return [union_of(row) for row in rows if len(row) > 2]
+
+
+def _is_like_and_beside(box: Box, before: Box) -> bool:
+    is_like = all(
+        abs(own - its) < 0.5 * _SAME_SIZE * its
+        for own, its in ((box.width, before.width), (box.height, before.height))
+    )
+    is_beside = abs(box.centre[1] - before.centre[1]) < 0.5 * _SAME_SIZE * box.height
+    return is_like and is_beside and box.left - before.right < box.width
 
 
 def _places(boxes: Sequence[Box], columns: Axis, rows: Axis) -> list[tuple[int, int] | None]:

@@ -113,17 +113,20 @@ def pair_pictures(
     if layout is None:
         return [_item(cell, codes, regions, None) for cell in cells], None
     items = [_item(cell, codes, regions, layout) for cell in cells]
-    return _doubting_giants(_doubting_scraps(items, codes), regions), layout
+    return _doubting_giants(_doubting_scraps(items, codes, regions), regions), layout
 
 
-def _doubting_scraps(items: Sequence[Item], codes: Sequence[Box]) -> list[Item]:
+def _doubting_scraps(
+    items: Sequence[Item], codes: Sequence[Box], regions: Sequence[Region]
+) -> list[Item]:
     """Doubt what is far smaller than the sheet's other pictures and close to its code."""
     areas = [item.picture.area for item in items if item.picture is not None]
     least = _SCRAP * median(areas) if areas else 0.0
+    sets = [region.box for region in regions if region.is_set]
 
     def is_scrap(picture: Box, code: Box) -> bool:
         reach = TEXT_HEIGHT_PX if picture.height < 2 * TEXT_HEIGHT_PX else _LABEL_GAP_PX
-        return picture.area < least and _gap(picture, code) < reach
+        return picture.area < least and _gap(picture, code) < reach and picture not in sets
 
     return [
         replace(item, doubts=(*item.doubts, "what was taken for the picture may be its label's"))

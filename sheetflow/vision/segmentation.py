@@ -65,12 +65,14 @@ class Region:
         area: Pixels that belong to it.
         kind: What it shows.
         stroke_px: From the middle of its thickest stroke to the edge.
+        is_set: Whether it was told from a text by showing a thing several times.
     """
 
     box: Box
     area: int
     kind: Kind
     stroke_px: float = 0.0
+    is_set: bool = False
 
 
 def classify(
@@ -159,7 +161,7 @@ def _with_sets(rgb: Pixels, regions: Sequence[Region]) -> list[Region]:
     """Call what is as low as a line of text, and shows a thing several times, a picture: a set."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     return [
-        replace(region, kind=Kind.PICTURE)
+        replace(region, kind=Kind.PICTURE, is_set=True)
         if region.kind is Kind.TEXT
         and region.stroke_px > _TEXT_STROKE_PX
         and _SET_HEIGHT_PX < region.box.height <= TEXT_HEIGHT_PX
