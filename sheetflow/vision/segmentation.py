@@ -37,7 +37,6 @@ _LINES_SHARE = 0.1
 _STEP_SHARE = 0.35
 _STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
-_LINE_SHARE = 0.3
 _FULL = 0.7
 _WIDER = 1.6
 _RULE_HEIGHT_PX = 14
@@ -244,7 +243,7 @@ def _is_rule(box: Box, area: int, page_width: int) -> bool:
     """Tell whether a piece is a rule across the page, maybe with a headline that it touches."""
     if box.width < _RULE_SHARE * page_width:
         return False
-    is_touched = box.height < 2 * TEXT_HEIGHT_PX and area < _LINE_SHARE * box.area
+    is_touched = box.height < 2 * TEXT_HEIGHT_PX and area < _RULE_HEIGHT_PX * box.width
     return box.height < _RULE_HEIGHT_PX or is_touched
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -139,6 +141,14 @@ def test_a_qr_code_whose_modules_have_run_into_each_other_is_read_as_a_label(see
         cv2.copyMakeBorder(label, 30, 30, 30, 30, cv2.BORDER_REPLICATE),
     )
     assert symbol.payload == "https://shop.example/p/062565"
+
+
+def test_a_doubtful_read_of_the_ends_of_other_bars_is_dropped_and_others_are_kept() -> None:
+    sure = Symbol("4006381333931", "EAN-13", Box(100, 100, 190, 43).quad(), confidence=0.99)
+    ends = Symbol("145000007632", "UPC-E", Box(100, 146, 101, 0).quad(), confidence=0.7)
+    away = replace(ends, quad=Box(100, 220, 101, 0).quad())
+    assert barcodes._one_for_each_place([ends, sure]) == [sure]
+    assert barcodes._one_for_each_place([away, sure]) == [sure, away]
 
 
 def test_nothing_is_read_on_blank_or_tiny_images() -> None:

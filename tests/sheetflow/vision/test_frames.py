@@ -74,3 +74,18 @@ def test_cards_taken_with_the_gaps_between_them_do_not_widen_the_others() -> Non
     assert len(found) == len(cards)
     for frame, card in zip(found, cards, strict=True):
         assert overlap(frame, card) > 0.97
+
+
+def test_frames_that_words_part_are_found_from_the_few_that_are_whole() -> None:
+    labels = [Box(x, y, 116, 240) for y in range(40, 1200, 300) for x in (60, 360, 660)]
+    codes = [Box(label.left + 10, label.top + 90, 90, 40) for label in labels]
+    lines = _drawn_lines(labels, (1300, 900))
+    parts = []
+    for label in labels[:3] + labels[6:9]:  # the captions and digits of two rows reach across
+        top, bottom = int(label.top) + 80, int(label.top) + 140
+        for y in (top, bottom):
+            lines.across[y : y + 3, int(label.left) : int(label.right)] = 255
+        parts.append(Box(label.left, top + 3, label.width, bottom - top - 3))
+    found = frames_of_items([*labels[3:6], *labels[9:], *parts], codes, lines)
+    assert len(found) == len(labels)
+    assert all(overlap(frame, label) > 0.95 for frame, label in zip(found, labels, strict=True))

@@ -320,3 +320,86 @@ def test_a_picture_far_larger_than_all_others_is_doubted() -> None:
     ]
     items, _ = pair_pictures(cells, sheet.codes, regions)
     assert [bool(item.doubts) for item in items].count(True) == 1
+
+
+def cells_of(sheet: Sheet) -> list[Cell]:
+    return [
+        Cell(row, column, Box(60 + 230 * column, 120 + 160 * row, 230, 160))
+        for row in range(sheet.rows)
+        for column in range(sheet.columns)
+    ]
+
+
+def test_what_is_far_larger_and_does_not_fill_its_box_is_no_field() -> None:
+    sheet = Sheet(3, 2, "below")
+    sheet.pictures[3] = Box(60, 290, 400, 78)
+    regions = [picture(box) for box in sheet.pictures]
+    regions[3] = Region(sheet.pictures[3], round(0.6 * sheet.pictures[3].area), Kind.PICTURE)
+    items, _ = pair_pictures(cells_of(sheet), sheet.codes, regions)
+    assert not any(item.doubts for item in items)
+
+
+def test_what_a_decoy_cuts_off_belongs_to_the_picture_and_the_lines_of_a_second_label_do_not() -> (
+    None
+):
+    sheet = Sheet(3, 2, "below")
+    whole = sheet.pictures[3]
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i != 3]
+    upper = Region(Box(whole.left + 20, whole.top, 60, 10), 500, Kind.TEXT)
+    lower = Region(Box(whole.left + 20, whole.top + 40, 60, 10), 500, Kind.TEXT)
+    decoy = Box(whole.left + 10, whole.top + 16, 80, 16)
+    items, _ = pair_pictures(cells_of(sheet), [*sheet.codes, decoy], [*regions, upper, lower])
+    assert items[3].picture == Box(whole.left + 20, whole.top, 60, 50)
+    assert items[3].decoys == (6,)
+    assert not items[3].doubts
+    second = Box(whole.left + 10, whole.top + 10, sheet.codes[0].width, sheet.codes[0].height)
+    lines = [
+        Region(Box(second.left, second.top - 10, 60, 8), 300, Kind.TEXT),
+        Region(Box(second.left, second.bottom + 2, 60, 8), 300, Kind.TEXT),
+    ]
+    items, _ = pair_pictures(cells_of(sheet), [*sheet.codes, second], [*regions, *lines])
+    assert items[3].picture is None
+
+
+def test_of_low_pieces_those_in_line_with_the_other_pictures_are_the_picture() -> None:
+    sheet = Sheet(3, 2, "below")
+    middle = sheet.pictures[3].centre
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i != 3]
+    low = [
+        Region(Box(middle[0] - 45, middle[1] - 8, 40, 16), 500, Kind.TEXT, 6.0),
+        Region(Box(middle[0] + 5, middle[1] - 8, 40, 16), 500, Kind.TEXT, 6.0),
+    ]
+    price = Region(Box(middle[0] - 45, middle[1] + 25, 60, 16), 500, Kind.TEXT, 6.0)
+    items, _ = pair_pictures(cells_of(sheet), sheet.codes, [*regions, *low, price])
+    assert items[3].picture == Box(middle[0] - 45, middle[1] - 8, 90, 16)
+
+
+def test_cells_of_one_code_tell_the_layout_and_a_code_of_the_header_in_a_cell_does_not() -> None:
+    cells = [Cell(0, 0, Box(0, 0, 500, 800)), Cell(0, 1, Box(500, 0, 500, 800))]
+    codes = [Box(880, 40, 60, 60), Box(40, 380, 120, 50), Box(540, 380, 120, 50)]
+    pictures = [picture(Box(220, 300, 250, 200)), picture(Box(720, 200, 250, 420))]
+    items, layout = pair_pictures(cells, codes, pictures)
+    assert layout is not None
+    assert layout.side == "left"
+    assert [item.code for item in items] == [1, 2]
+    assert all(item.picture is not None for item in items)
+
+
+def test_small_things_side_by_side_are_a_set_that_has_a_row_of_the_grid() -> None:
+    sheet = Sheet(3, 2, "above")
+    last = sheet.pictures[4]
+    things = [Box(last.left + x, last.top, 26, 24) for x in (0, 32, 64)]
+    shown = [*sheet.pictures[:4], *things]
+    grid = cells_from_anchors(sheet.codes[:5], shown, PAGE)
+    assert grid.size == (3, 2)
+    assert not grid.is_ambiguous
+
+
+def test_a_larger_code_at_the_pitch_of_a_column_is_no_headers() -> None:
+    codes = [Box(300, 40, 56, 56), *(Box(310, y, 36, 36) for y in (350, 650, 950))]
+    pictures = [Box(280, y, 100, 120) for y in (120, 410, 710)]
+    grid = cells_from_anchors(codes, pictures, PAGE)
+    assert not grid.is_ambiguous
+    for cell, code, shown in zip(grid.cells, codes, pictures, strict=False):
+        assert cell.box.contains(code.centre)
+        assert cell.box.contains(shown.centre)

@@ -10,6 +10,8 @@ import zxingcpp
 from numpy.typing import NDArray
 
 from sheetflow.reading import SheetReading
+from sheetflow.vision import recognition
+from sheetflow.vision.barcodes import decode_symbols
 from sheetflow.vision.geometry import Box, Quad, box_around, move_quad, overlap, turning
 from sheetflow.vision.images import SheetImage
 from sheetflow.vision.recognition import RecognitionSettings, read_sheet
@@ -269,4 +271,23 @@ def test_the_edge_of_the_page_on_a_scan_is_no_frame_around_all_codes() -> None:
     scan[30:-30, 30:-30] = page
     reading = read_sheet(SheetImage.from_rgb(scan))
     assert len(reading.pairs) == 6
+    assert not reading.doubts
+
+
+def test_matrix_codes_that_were_missed_are_found_by_the_size_of_one_that_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = np.full((1200, 1000, 3), 250, np.uint8)
+    for index in range(6):
+        left, top = 80 + 300 * (index % 3), 80 + 520 * (index // 3)
+        page[top : top + 220, left : left + 180] = (40 + 30 * index, 90, 160)
+        code = zxingcpp.create_barcode(
+            f"https://shop.example/p/{index}", zxingcpp.BarcodeFormat.QRCode
+        )
+        modules = np.asarray(code.to_image(scale=4))
+        height, width = modules.shape
+        page[top + 240 : top + 240 + height, left : left + width] = modules[..., None]
+    monkeypatch.setattr(recognition, "decode_symbols", lambda *a, **k: decode_symbols(*a, **k)[:1])
+    reading = read_sheet(SheetImage.from_rgb(page))
+    assert sorted(pair.code[-1] for pair in reading.pairs) == list("012345")
     assert not reading.doubts

@@ -9,7 +9,7 @@ from sheetflow.vision.frames import find_frames, frames_of_items
 from sheetflow.vision.geometry import Box, overlap
 from sheetflow.vision.ground import find_print
 from sheetflow.vision.lines import find_lines
-from sheetflow.vision.segmentation import Kind, Region, classify
+from sheetflow.vision.segmentation import Kind, Region, classify, codes_in_margins
 
 Pixels = NDArray[np.uint8]
 
@@ -240,3 +240,54 @@ def test_a_piece_beyond_a_frame_is_no_word_of_the_line_inside_of_it(
     fill(page, Box(320, 200, 70, 18), (60, 60, 60))
     fill(page, Box(410, 196, 34, 28), (40, 90, 160))
     assert len(pictures_of(page, [], [frame])) == pictures
+
+
+def test_a_low_set_of_like_things_is_a_picture_and_a_low_line_of_text_is_none() -> None:
+    page = paper()
+    for x in (400, 432, 464):
+        cv2.ellipse(page, (x, 300), (15, 9), 0, 0, 360, (40, 110, 60), -1)
+        cv2.rectangle(page, (x - 3, 291), (x + 3, 297), (200, 170, 40), -1)
+    fill(page, Box(400, 298, 64, 4), (40, 110, 60))
+    cv2.putText(page, "$ 12.50", (400, 420), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (20, 20, 20), 6)
+    (found,) = pictures_of(page, [])
+    assert overlap(found, Box(385, 291, 95, 19)) > 0.9
+
+
+def test_words_higher_than_their_field_leave_it_a_placeholder() -> None:
+    page = paper()
+    fill(page, Box(200, 300, 900, 70), (200, 200, 204))
+    cv2.putText(page, "no image", (480, 368), cv2.FONT_HERSHEY_SIMPLEX, 3.2, (110, 110, 116), 9)
+    (found,) = [region for region in regions_of(page, []) if region.kind is not Kind.TEXT]
+    assert found.kind is Kind.PLACEHOLDER
+
+
+def test_a_headline_that_touches_its_rule_is_no_picture() -> None:
+    page = paper()
+    cv2.putText(page, "Atelier", (250, 122), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (150, 90, 40), 5)
+    fill(page, Box(200, 120, 1000, 5), (150, 90, 40))
+    picture = Box(600, 400, 200, 180)
+    fill(page, picture, (40, 90, 160))
+    (found,) = pictures_of(page, [])
+    assert overlap(found, picture) > 0.95
+
+
+def test_the_picture_below_a_code_that_is_printed_on_it_is_no_part_of_that_code() -> None:
+    page = paper()
+    code = Box(408, 320, 44, 15)
+    fill(page, Box(406, 290, 48, 24), (190, 180, 150))
+    fill(page, Box(400, 325, 60, 38), (190, 180, 150))
+    fill(page, code.grown(4), (250, 250, 250))
+    bars(page, code)
+    found = max(pictures_of(page, [code]), key=lambda box: box.bottom)
+    assert found.bottom == pytest.approx(363, abs=2)
+    assert found.width == pytest.approx(60, abs=3)
+
+
+def test_a_code_alone_beyond_a_rule_is_a_headers_unless_a_picture_is_with_it() -> None:
+    rule = Region(Box(60, 110, 700, 6), 4000, Kind.TEXT)
+    codes = [Box(850, 60, 60, 60), Box(100, 500, 60, 60), Box(500, 500, 60, 60)]
+    pictures = [Region(Box(x, 300, 160, 160), 25_000, Kind.PICTURE) for x in (60, 460)]
+    assert codes_in_margins([rule, *pictures], codes, 1000) == {0}
+    above = Region(Box(300, 10, 120, 90), 10_000, Kind.PICTURE)
+    assert codes_in_margins([rule, above, *pictures], codes, 1000) == frozenset()
+    assert codes_in_margins([rule, *pictures], codes[:1], 1000) == frozenset()
