@@ -107,7 +107,7 @@ def pair_pictures(
         An item for each cell, in the order of `cells`, and the layout that they follow, None
         where no cell shows both a code and a picture.
     """
-    regions = _of_some_size(cells, regions)
+    regions = _of_some_size(cells, _without_common_lines(cells, regions))
     found = [_first_look(cell, codes, regions) for cell in cells]
     layout = _voted_layout(cells, found, codes, side)
     if layout is None:
@@ -170,6 +170,55 @@ def _doubting_giants(items: Sequence[Item], regions: Sequence[Region]) -> list[I
         else item
         for item in items
     ]
+
+
+def _without_common_lines(cells: Sequence[Cell], regions: Sequence[Region]) -> list[Region]:
+    """Call a low piece a text that stands where most other cells have a line of text: a price."""
+    lines = {cell: _lines(cell, regions) for cell in cells}
+
+    def is_common(region: Region) -> bool:
+        home = next((cell for cell in cells if cell.box.contains(region.box.centre)), None)
+        if home is None or len(cells) < 3:
+            return False
+        own = _within(region.box, home)
+        others = [
+            any(_is_same_line(own, line) for line in lines[cell]) for cell in cells if cell != home
+        ]
+        return 2 * sum(others) > len(others)
+
+    return [
+        replace(region, kind=Kind.TEXT)
+        if region.kind is Kind.PICTURE
+        and region.box.height <= TEXT_HEIGHT_PX
+        and not region.is_set
+        and is_common(region)
+        else region
+        for region in regions
+    ]
+
+
+def _lines(cell: Cell, regions: Sequence[Region]) -> list[Box]:
+    """Return, measured from the cell, its texts and what is as low as a text beside its picture."""
+    inside = [region for region in regions if cell.box.contains(region.box.centre)]
+    has_picture = any(
+        region.kind is Kind.PICTURE and region.box.height > TEXT_HEIGHT_PX for region in inside
+    )
+    return [
+        _within(region.box, cell)
+        for region in inside
+        if region.kind is Kind.TEXT
+        or (has_picture and region.box.height <= TEXT_HEIGHT_PX and not region.is_set)
+    ]
+
+
+def _within(box: Box, cell: Cell) -> Box:
+    return Box(box.left - cell.box.left, box.top - cell.box.top, box.width, box.height)
+
+
+def _is_same_line(box: Box, line: Box) -> bool:
+    aside = min(abs(box.left - line.left), abs(box.centre[0] - line.centre[0]))
+    is_there = max(aside, abs(box.top - line.top)) < _IN_LINE_PX
+    return is_there and abs(box.height - line.height) < _LIKE * line.height
 
 
 def _of_some_size(cells: Sequence[Cell], regions: Sequence[Region]) -> list[Region]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
 import cv2
@@ -48,6 +49,8 @@ cv2.setNumThreads(1)
 
 _LABEL_MARGIN_PX = 16
 _SAME_SIZE = 0.2
+_SMALL_CODE = 0.5
+_LABEL_GAP_PX = 12
 _LONG_LINE_PX = 90
 _RIM_PX = 16
 _SMALLEST_SHEET_PX = 32
@@ -251,6 +254,7 @@ def _grid(
     if frames and not _are_around_labels(frames, regions, page):
         return Grid(tuple(cells_from_frames(frames)))
     pictures = [region.box for region in regions if region.kind is not Kind.TEXT]
+    codes = _without_decoys(codes, pictures)
     outside = sum(not any(frame.contains(code.centre) for frame in frames) for code in codes)
     return cells_from_anchors(
         frames if frames and 2 * outside < len(codes) else codes,
@@ -259,6 +263,18 @@ def _grid(
         size=settings.grid,
         side=settings.label_side,
     )
+
+
+def _without_decoys(codes: Sequence[Box], pictures: Sequence[Box]) -> list[Box]:
+    """Leave out what is smaller than all other codes, and stands on a picture or right at it."""
+    usual = median(code.area for code in codes) if codes else 0.0
+    return [
+        code
+        for code in codes
+        if code.area > _SMALL_CODE * usual
+        or any(_has_size_of(code, other) for other in codes if other is not code)
+        or not any(code.grown(_LABEL_GAP_PX).intersection(picture).area for picture in pictures)
+    ]
 
 
 def _contradictions(

@@ -403,3 +403,17 @@ def test_a_larger_code_at_the_pitch_of_a_column_is_no_headers() -> None:
     for cell, code, shown in zip(grid.cells, codes, pictures, strict=False):
         assert cell.box.contains(code.centre)
         assert cell.box.contains(shown.centre)
+
+
+def test_a_low_piece_where_other_cells_have_a_price_is_no_picture() -> None:
+    sheet = Sheet(3, 2, "below")
+    low = [Box(code.left, code.top - 92, 38, 20) for code in sheet.codes]
+    kinds = [Kind.TEXT, Kind.TEXT, Kind.PICTURE, Kind.PICTURE, Kind.TEXT, Kind.TEXT]
+    regions = [picture(box) for i, box in enumerate(sheet.pictures) if i != 3]
+    prices = [Region(box, 600, kind, 9.0) for box, kind in zip(low, kinds, strict=True)]
+    items, _ = pair_pictures(cells_of(sheet), sheet.codes, [*regions, *prices])
+    assert items[3].picture is None
+    assert items[2].picture == sheet.pictures[2]
+    alone = [region for i, region in enumerate(prices) if i in (2, 3)]
+    items, _ = pair_pictures(cells_of(sheet), sheet.codes, [*regions, *alone])
+    assert items[3].picture == low[3]

@@ -291,3 +291,16 @@ def test_matrix_codes_that_were_missed_are_found_by_the_size_of_one_that_was_rea
     reading = read_sheet(SheetImage.from_rgb(page))
     assert sorted(pair.code[-1] for pair in reading.pairs) == list("012345")
     assert not reading.doubts
+
+
+def test_a_small_code_on_a_picture_that_it_parts_makes_no_row_of_the_grid() -> None:
+    drawn = Drawn(rows=4, columns=1, side="below")
+    page = drawn.image()
+    box = drawn.boxes[2]
+    bars = np.asarray(
+        zxingcpp.create_barcode("LOT748", zxingcpp.BarcodeFormat.Code128).to_image(scale=1)
+    )[10:30]
+    left, top = int(box.left) + 10, int(box.top) + 80
+    page[top - 5 : top + 25, left - 8 : left + bars.shape[1] + 8] = 255
+    page[top : top + bars.shape[0], left : left + bars.shape[1]] = bars[..., None]
+    check(drawn, read_sheet(SheetImage.from_rgb(page)))
