@@ -28,6 +28,7 @@ _DRAWN_NEAR_PX = 7
 _DRAWN_ON_PX = 3
 _SAME_SIDE_PX = 3.0
 _MOST_BEYOND = 6
+_MOST_FOR_EACH_CODE = 6
 _AS_LARGE_CROWD = 0.8
 _INWARDS = (1, 1, -1, -1)  # left, top, right, bottom
 _ACROSS: tuple[Callable[[Box], float], ...] = (
@@ -75,7 +76,7 @@ def frames_of_items(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -
         holding = sum(any(frame.contains(code.centre) for code in codes) for frame in family)
         if 5 * holding >= max(1, len(codes)):
             whole = _completed(_with_frames_of_codes(_apart(family), codes, lines), codes, lines)
-            if len(_apart(whole)) == len(whole):  # what overlaps is no grid
+            if whole and len(_apart(whole)) == len(whole):  # what overlaps is no grid
                 rivals.append(whole)
     # Near misses come of frames that were taken for larger ones, gaps between cards included.
     for reach in (_DRAWN_NEAR_PX, _DRAWN_ON_PX):
@@ -172,12 +173,14 @@ def _completed(frames: Sequence[Box], codes: Sequence[Box], lines: Lines) -> lis
     """Fit a grid to the frames, and return all its places, those beyond it if lines show them.
 
     A frame whose line is broken, or touched by a picture, is not closed and was not found; a
-    place that is empty after all does no harm.
+    place that is empty after all does no harm. No frames are returned where most would be empty.
     """
     rows, columns = rows_and_columns(frames)
     edges = np.array([(frame.left, frame.top, frame.right, frame.bottom) for frame in frames])
     whole: list[Box] = []
     rows, columns = with_gaps_filled(rows), with_gaps_filled(columns)
+    if len(rows) * len(columns) > _MOST_FOR_EACH_CODE * max(len(codes), 4):
+        return []  # rectangles in print, which make a grid of nearly nothing
     places = np.array(
         [(nearest(rows, frame.top), nearest(columns, frame.left)) for frame in frames]
     )

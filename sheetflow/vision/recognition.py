@@ -50,6 +50,7 @@ cv2.setNumThreads(1)
 _LABEL_MARGIN_PX = 16
 _SAME_SIZE = 0.2
 _SMALL_CODE = 0.5
+_FULL = 0.85
 _LABEL_GAP_PX = 12
 _LONG_LINE_PX = 90
 _RIM_PX = 16
@@ -299,7 +300,7 @@ def _read_likely(
 ) -> list[Symbol]:
     """Look again, harder, at what may be a code that was not read.
 
-    That is what looks like bars, and what has the size of a matrix code that was read.
+    That is what looks like bars, and what is full and has the size of a matrix code that was read.
     """
     grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
     matrices = [
@@ -309,7 +310,8 @@ def _read_likely(
     ]
     found: list[Symbol] = []
     for region in regions:
-        is_matrix = any(_has_size_of(region.box, code) for code in matrices)
+        is_square = region.area > _FULL * region.box.area
+        is_matrix = is_square and any(_has_size_of(region.box, code) for code in matrices)
         if region.kind is Kind.PICTURE and (is_matrix or are_bars(grey, region.box)):
             found += _read_label(image, page, region.box.grown(_LABEL_MARGIN_PX), symbologies)
     return found

@@ -33,6 +33,7 @@ _WORD_HEIGHT_PX = 70.0
 _IN_FIELD = 0.8
 _EDGE_PX = 3.0
 _RIM_PX = 16
+_EDGE_OF_PAGE_PX = 6
 _LINES_SHARE = 0.1
 _STEP_SHARE = 0.35
 _STRIP_SHARE = 0.2
@@ -291,12 +292,16 @@ def _is_in_line(box: Box, text: Box) -> bool:
 def _is_desk(box: Box, area: int, shape: Sequence[int], codes: Sequence[Box]) -> bool:
     """Tell whether a piece is the page's rim, or the desk around it: large, and hardly filled.
 
+    A dash of the rim is thin.
     The lines of a table are likewise; a product with a hole has more ink, and no code in the hole.
     """
     height, width = shape[:2]
+    to_rim = min(box.left, box.top, width - box.right, height - box.bottom)
+    if min(box.width, box.height) < _EDGE_OF_PAGE_PX and to_rim <= _RIM_PX:
+        return True
     if area >= 0.4 * box.area:
         return False
-    at_rim = min(box.left, box.top, width - box.right, height - box.bottom) < _RIM_PX
+    at_rim = to_rim < _RIM_PX
     if box.area > 0.3 * width * height:
         holds_code = any(box.contains(code.centre) for code in codes)
         return at_rim or holds_code or area < _LINES_SHARE * box.area

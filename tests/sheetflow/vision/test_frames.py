@@ -89,3 +89,9 @@ def test_frames_that_words_part_are_found_from_the_few_that_are_whole() -> None:
     found = frames_of_items([*labels[3:6], *labels[9:], *parts], codes, lines)
     assert len(found) == len(labels)
     assert all(overlap(frame, label) > 0.95 for frame, label in zip(found, labels, strict=True))
+
+
+def test_rectangles_in_print_whose_grid_would_be_nearly_empty_are_no_frames() -> None:
+    boxes = [Box(x, y, 41, 44) for x, y in ((60, 60), (110, 60), (60, 112), (900, 700), (750, 500))]
+    codes = [Box(box.left + 5, box.top + 10, 30, 20) for box in boxes]
+    assert frames_of_items(boxes, codes, _drawn_lines(boxes, (1000, 1000))) == []

@@ -291,3 +291,12 @@ def test_a_code_alone_beyond_a_rule_is_a_headers_unless_a_picture_is_with_it() -
     above = Region(Box(300, 10, 120, 90), 10_000, Kind.PICTURE)
     assert codes_in_margins([rule, above, *pictures], codes, 1000) == frozenset()
     assert codes_in_margins([rule, *pictures], codes[:1], 1000) == frozenset()
+
+
+def test_a_dash_of_the_edge_of_a_scanned_page_is_no_picture() -> None:
+    page = paper()
+    picture = Box(600, 400, 200, 180)
+    fill(page, picture, (40, 90, 160))
+    fill(page, Box(1381, 420, 3, 60), (90, 90, 90))
+    (found,) = pictures_of(page, [])
+    assert overlap(found, picture) > 0.95
