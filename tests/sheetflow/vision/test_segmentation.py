@@ -297,6 +297,6 @@ def test_a_dash_of_the_edge_of_a_scanned_page_is_no_picture() -> None:
     page = paper()
     picture = Box(600, 400, 200, 180)
     fill(page, picture, (40, 90, 160))
-    fill(page, Box(1381, 420, 3, 60), (90, 90, 90))
+    fill(page, Box(1384, 420, 3, 60), (90, 90, 90))
     (found,) = pictures_of(page, [])
     assert overlap(found, picture) > 0.95
