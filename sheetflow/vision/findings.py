@@ -52,40 +52,6 @@ class Findings:
         used = {item.code for item in self.items} | {i for it in self.items for i in it.decoys}
         return [i for i in range(len(self.symbols)) if i not in used]
 
-    @property
-    def beside_grid(self) -> list[int]:
-        """Indices of the unused symbols that stand as high as rows of the grid."""
-        if not (shown := self._shown):
-            return []
-        # Cells reach farther than what they show: up to a header, if there is but one row.
-        rows = union_of([*shown, *self._usual])
-        return [i for i in self.unused if rows.top < self.codes[i].centre[1] < rows.bottom]
-
-    @property
-    def in_line(self) -> list[int]:
-        """Indices of the unused symbols that stand above or below a column as its codes do."""
-        if not self._shown:
-            return []
-        grid = union_of(item.cell.box for item in self.items)
-        return [
-            i
-            for i in self.unused
-            if any(_is_in_line(self.codes[i], code, grid) for code in self._usual)
-        ]
-
-    @property
-    def likely_labels(self) -> list[int]:
-        """Indices of the unused symbols that may be labels, and are doubted: no header's."""
-        return sorted({*self.beside_grid, *self.in_line})
-
-    @property
-    def _shown(self) -> list[Box]:
-        return [item.picture for item in self.items if item.picture is not None]
-
-    @property
-    def _usual(self) -> list[Box]:
-        return [self.codes[item.code] for item in self.items if item.code is not None]
-
     def on_sheet(self, box: Box) -> Quad:
         """Return a box of the page as a quad of the sheet.
 
@@ -126,13 +92,10 @@ def reading_of(
             for item in findings.items
             if item.picture is not None and item.code is None
         ),
-        unpaired_symbols=(
-            *(
-                findings.symbols[item.code]
-                for item in findings.items
-                if item.code is not None and item.picture is None
-            ),
-            *(findings.symbols[i] for i in findings.likely_labels),
+        unpaired_symbols=tuple(
+            findings.symbols[item.code]
+            for item in findings.items
+            if item.code is not None and item.picture is None
         ),
         discards=tuple(_discards(findings)),
         doubts=(*_doubts_of_items(findings, pairs), *doubts),
@@ -190,13 +153,18 @@ def _doubts_outside(findings: Findings) -> list[str]:
     if not shown:
         return []
     grid = union_of(item.cell.box for item in findings.items)
+    usual = [findings.codes[item.code] for item in findings.items if item.code is not None]
+    # Cells reach farther than what they show: up to a header, if there is but one row.
+    rows = union_of([*shown, *usual])
     doubts = [
         f"the code {findings.symbols[i].payload} stands beside the grid"
-        for i in findings.beside_grid
+        for i in findings.unused
+        if rows.top < findings.codes[i].centre[1] < rows.bottom
     ]
     doubts += [
         f"the code {findings.symbols[i].payload} stands outside of the grid, where others would"
-        for i in findings.in_line
+        for i in findings.unused
+        if any(_is_in_line(findings.codes[i], code, grid) for code in usual)
     ]
     width, height = median(box.width for box in shown), median(box.height for box in shown)
     near = Box(
@@ -230,7 +198,7 @@ def _is_in_line(code: Box, usual: Box, grid: Box) -> bool:
 
 
 def _discards(findings: Findings) -> list[Discard]:
-    discards, likely = [], findings.likely_labels
+    discards = []
     for item in findings.items:
         if item.placeholder is not None:
             discards.append(Discard(findings.on_sheet(item.placeholder), "a placeholder"))
@@ -239,9 +207,7 @@ def _discards(findings: Findings) -> list[Discard]:
             for i in item.decoys
         ]
     discards += [
-        Discard(findings.symbols[i].quad, "a code outside of the grid")
-        for i in findings.unused
-        if i not in likely
+        Discard(findings.symbols[i].quad, "a code outside of the grid") for i in findings.unused
     ]
     discards += [
         Discard(findings.on_sheet(region.box), "a text")

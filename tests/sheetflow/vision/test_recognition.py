@@ -304,14 +304,3 @@ def test_a_small_code_on_a_picture_that_it_parts_makes_no_row_of_the_grid() -> N
     page[top - 5 : top + 25, left - 8 : left + bars.shape[1] + 8] = 255
     page[top : top + bars.shape[0], left : left + bars.shape[1]] = bars[..., None]
     check(drawn, read_sheet(SheetImage.from_rgb(page)))
-
-
-def test_a_code_without_a_picture_beyond_the_grid_is_doubted_and_listed_and_a_headers_is_not() -> (
-    None
-):
-    drawn = Drawn(rows=4, columns=1, side="left", no_picture={0}, header_code=True)
-    reading = drawn.read()
-    assert code_of(0) in {symbol.payload for symbol in reading.unpaired_symbols}
-    assert "LIST-1656" not in {symbol.payload for symbol in reading.unpaired_symbols}
-    assert any(code_of(0) in doubt for doubt in reading.doubts)
-    assert len(reading.pairs) == 3
