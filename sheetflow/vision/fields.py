@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from sheetflow.vision.geometry import Box
 
-Grey = NDArray[np.float32]
+Grey = NDArray[np.uint8]
 
 _LEAST_STEP = 0.01
 _REACH_PX = 320
 _LEAST_SIDE_PX = 30
 _CLEAR_PX = 5
 _STEP_PX = 10
+_NEAR_PX = 48
 _SAME_EDGE_PX = 6.0
 _CENTRED = 0.25
 _INSIDE = 0.9
@@ -26,7 +27,7 @@ def field_around(grey: Grey, words: Box) -> Box | None:
     """Return the flat field, darker than the paper, in the middle of which words stand, if any.
 
     Args:
-        grey: float32, (height, width), an upright page.
+        grey: uint8, (height, width), an upright page.
         words: The box of one or more words.
     """
     left, top, right, bottom = words.pixel_edges(grey.shape)
@@ -65,8 +66,19 @@ def _way_out(band: Grey) -> int | None:
     """
     if len(band) < 2 * _STEP_PX or not band.size:
         return None
-    profile = np.median(band, axis=1)
-    sums = np.concatenate([[0.0], np.cumsum(profile)])
+    # Most often something dark stands near, and the rest need not be looked at.
+    if (near := _first_steps(band[:_NEAR_PX])) is not None and near[1][0] < 0:
+        return None
+    whole = _first_steps(band)
+    if whole is None or whole[1][0] < 0:
+        return None
+    first, steps = whole
+    return first + int(steps.argmax()) + _STEP_PX // 2
+
+
+def _first_steps(band: Grey) -> tuple[int, NDArray[np.float64]] | None:
+    """Return the first row at which a band grows lighter or darker, and by how much from there."""
+    sums = np.concatenate([[0.0], np.cumsum(np.median(band, axis=1))])
     half = _STEP_PX // 2
     means = (sums[half:] - sums[:-half]) / half
     rise = (means[half:] - means[:-half]) / np.maximum(means[:-half], 1.0)
@@ -74,6 +86,4 @@ def _way_out(band: Grey) -> int | None:
     if not len(steep):
         return None
     first = int(steep[0])
-    if rise[first] < 0:
-        return None
-    return first + int(rise[first : first + half].argmax()) + half
+    return first, rise[first : first + half]

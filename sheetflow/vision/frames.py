@@ -130,7 +130,7 @@ def _enclosed(lines: Lines) -> list[Box]:
     Text that touches a frame, and looks like lines itself, bites pieces out of a rectangle; then
     all four sides have to be drawn.
     """
-    free = np.where((lines.across | lines.down) > 0, 0, 255).astype(np.uint8)
+    free = np.asarray(cv2.bitwise_not(lines.across | lines.down), np.uint8)
     contours, tree = cv2.findContours(free, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     height, width = free.shape
     frames: list[Box] = []
@@ -260,16 +260,6 @@ def _drawn(box: Box, lines: Lines, reach: int = _DRAWN_NEAR_PX) -> float:
     top, bottom = max(int(box.top), 0), min(int(box.bottom), height)
     if right - left < 4 or bottom - top < 4:
         return 0.0
-    shares = [
-        lines.across[max(int(y) - reach, 0) : int(y) + reach + 1, left:right]
-        .max(axis=0, initial=0)
-        .mean()
-        for y in (box.top, box.bottom)
-    ]
-    shares += [
-        lines.down[top:bottom, max(int(x) - reach, 0) : int(x) + reach + 1]
-        .max(axis=1, initial=0)
-        .mean()
-        for x in (box.left, box.right)
-    ]
-    return float(min(shares)) / 255
+    shares = [lines.share_of_row(int(y), left, right, reach) for y in (box.top, box.bottom)]
+    shares += [lines.share_of_column(int(x), top, bottom, reach) for x in (box.left, box.right)]
+    return min(shares)

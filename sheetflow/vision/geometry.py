@@ -8,8 +8,8 @@ seen on the screen, because y points down.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import atan2, degrees, hypot
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ Quad = tuple[Point, Point, Point, Point]
 Homography = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """An upright rectangle.
 
     Attributes:
@@ -73,9 +72,15 @@ class Box:
         right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
         return Box(left, top, max(right - left, 0.0), max(bottom - top, 0.0))
 
+    def common_area(self, other: Box) -> float:
+        """Return the area of the common part."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return width * height if width > 0 and height > 0 else 0.0
+
     def share_inside(self, other: Box) -> float:
         """Return how much of this box, 0 to 1, lies inside the other."""
-        return self.intersection(other).area / self.area if self.area else 0.0
+        return self.common_area(other) / self.area if self.area else 0.0
 
     def pixel_edges(self, shape: Sequence[int]) -> tuple[int, int, int, int]:
         """Return (left, top, right, bottom) in whole pixels, clipped to (height, width)."""
@@ -109,7 +114,7 @@ def box_around(points: Sequence[Point]) -> Box:
 
 def overlap(first: Box, second: Box) -> float:
     """Return intersection over union, 0 to 1."""
-    common = first.intersection(second).area
+    common = first.common_area(second)
     joint = first.area + second.area - common
     return common / joint if joint else 0.0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -31,6 +32,7 @@ _PLATE_SHARE = 0.05
 _QUIET_SHARE = 0.35
 _FULL_SHARE = 0.8
 _SEEN_SHARE = 0.04
+_KNOWN_ENOUGH = 0.2
 _AS_LIGHT = 0.92
 _OUTLINE_PX = 7
 _BAND_ROWS = 32  # so few that what is made of them on the way stays in the processor's cache
@@ -76,7 +78,11 @@ def find_print(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence
             continue
         whole = np.zeros(part.shape[:2], np.uint8)
         whole[2:-2, 2:-2] = 255
-        shifted = [Box(c.left - left, c.top - top, c.width, c.height) for c in codes]
+        shifted = [
+            Box(c.left - left, c.top - top, c.width, c.height)
+            for c in codes
+            if c.grown(_quiet_px(c) + _PLATE_PX).common_area(frame)
+        ]
         own = _print_within(part, whole, shifted, flat_below)
         printed.ink[top:bottom, left:right] = _without_rim(own.ink)
         printed.strength[top:bottom, left:right] = own.strength
@@ -119,8 +125,7 @@ def _erase_plates(strength: Grey, image: Pixels, ground: Grey, codes: Sequence[B
     for code in codes:
         left, top, right, bottom = code.grown(_BARS_RIM_PX).pixel_edges(strength.shape)
         strength[top:bottom, left:right] = 0
-        quiet = max(_QUIET_SHARE * max(code.width, code.height), 16.0)
-        left, top, right, bottom = around = code.grown(quiet).pixel_edges(strength.shape)
+        left, top, right, bottom = around = code.grown(_quiet_px(code)).pixel_edges(strength.shape)
         if left == right or top == bottom:  # it stands elsewhere
             continue
         light, paper = _darkest(image, around), _darkest(ground, around)
@@ -139,6 +144,11 @@ def _erase_plates(strength: Grey, image: Pixels, ground: Grey, codes: Sequence[B
             kernel = np.ones((_OUTLINE_PX, _OUTLINE_PX), np.uint8)
             whole = np.asarray(cv2.dilate(_box_of(whole), kernel), np.uint8)
         strength[top:bottom, left:right][whole > 0] = 0
+
+
+def _quiet_px(code: Box) -> float:
+    """Return how far around a code its white ground is looked for."""
+    return max(_QUIET_SHARE * max(code.width, code.height), 16.0)
 
 
 def _pieces(labels: ArrayLike, chosen: ArrayLike) -> Mask:
@@ -241,12 +251,16 @@ def _filled(small: Grey, known: Grey, *, start: float) -> Grey:
     # A little weight on the bends: where ground is known on one side only, it goes on straight.
     square = rows.T @ rows + np.diag([1e-6, 1e-6, 1e-6, 0.06, 0.06, 0.06]) * len(xs)
     model = np.linalg.solve(square, rows.T @ small[ys, xs].astype(np.float64))
-    grid = np.linspace(-0.5, 0.5, _TREND_GRID)
-    grid_x, grid_y = np.meshgrid(grid, grid)
-    coarse = np.maximum(_bend_terms(grid_x, grid_y) @ model, 1.0).astype(np.float32)
+    coarse = np.maximum(_trend_terms() @ model, 1.0).astype(np.float32)
     trend = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     flattened = np.asarray(cv2.divide(small, trend), np.float32)
     return np.asarray(cv2.multiply(trend, _spread(flattened, known, start=start)), np.float32)
+
+
+@cache
+def _trend_terms() -> NDArray[np.float64]:
+    grid = np.linspace(-0.5, 0.5, _TREND_GRID)
+    return _bend_terms(*np.meshgrid(grid, grid))
 
 
 def _bend_terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -256,8 +270,9 @@ def _bend_terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.fl
 def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
     """Fill what is not known (0) from what is (1), the near before the far, by a pyramid.
 
-    Each level is half the size of the one before; going back up, a pixel keeps its own mean as far
-    as it is known and takes the rest from the level above. `start` is the finest level's grain.
+    Each level is half the size of the one before, up to one that is known enough everywhere; going
+    back, a pixel keeps its own mean as far as it is known and takes the rest from the level above.
+    `start` is the finest level's grain.
     """
     height, width = known.shape
     shrink = max(1.0, start / 2)
@@ -265,23 +280,28 @@ def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
     weights = [cv2.resize(known, area, interpolation=cv2.INTER_AREA)]
     seen = cv2.copyTo(image, np.asarray(known > 0, np.uint8))
     totals = [cv2.resize(seen, area, interpolation=cv2.INTER_AREA)]
-    while max(area) > 1:
+    while max(area) > 1 and weights[-1].min() < _KNOWN_ENOUGH:
         area = (max(1, area[0] // 2), max(1, area[1] // 2))
         weights.append(cv2.resize(weights[-1], area, interpolation=cv2.INTER_AREA))
         totals.append(
             cv2.resize(totals[-1], area, interpolation=cv2.INTER_AREA).reshape(*area[::-1], 3)
         )
-    filled = np.asarray(totals[-1] / max(float(weights[-1].max()), 1e-6), np.float32)
+    filled = np.asarray(totals[-1] / _in_each_channel(np.maximum(weights[-1], 1e-6)), np.float32)
     for weight, total in zip(reversed(weights[:-1]), reversed(totals[:-1]), strict=True):
         far = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        own = np.minimum(weight / 0.2, 1.0)[..., None]
+        own = _in_each_channel(np.minimum(weight / _KNOWN_ENOUGH, 1.0))
         far = far.reshape(total.shape)
-        mean = total / np.maximum(weight, 1e-6)[..., None]
+        mean = total / _in_each_channel(np.maximum(weight, 1e-6))
         filled = np.asarray(own * mean + (1 - own) * far, np.float32)
     large = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(
         cv2.GaussianBlur(large, (0, 0), shrink / 2) if shrink > 2 else large, np.float32
     )
+
+
+def _in_each_channel(values: Grey) -> Grey:
+    """Return values, (height, width), three times: many times faster than NumPy's broadcasting."""
+    return np.asarray(cv2.merge((values, values, values)), np.float32).reshape(*values.shape, 3)
 
 
 def difference(image: Pixels | Grey, ground: Grey) -> Grey:

@@ -8,7 +8,7 @@ Pure: arrays in, masks and points out. Absolute sizes are in pixels of a page 1,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -39,10 +39,28 @@ class Lines:
 
     across: Mask
     down: Mask
+    _near: dict[int, tuple[Mask, Mask]] = field(default_factory=dict, init=False, repr=False)
 
     def __or__(self, other: Lines) -> Lines:
         """Return the lines of both."""
         return Lines(self.across | other.across, self.down | other.down)
+
+    def share_of_row(self, y: int, left: int, right: int, reach: int) -> float:
+        """Return for which part of a row, from left to right, a line across is within reach."""
+        return _share(self._within(reach)[0], y + reach, left, right)
+
+    def share_of_column(self, x: int, top: int, bottom: int, reach: int) -> float:
+        """Return for which part of a column, from top to bottom, a line down is within reach."""
+        return _share(self._within(reach)[1], x + reach, top, bottom)
+
+    def _within(self, reach: int) -> tuple[Mask, Mask]:
+        """Return what is near lines across and, turned, near those down, from -reach on."""
+        if reach not in self._near:
+            self._near[reach] = (
+                _thickened(self.across, reach),
+                _thickened(np.asarray(cv2.transpose(self.down), np.uint8), reach),
+            )
+        return self._near[reach]
 
 
 def find_lines(rgb: Pixels, codes: Sequence[Box]) -> Lines:
@@ -67,21 +85,37 @@ def find_steps(rgb: Pixels, codes: Sequence[Box]) -> Lines:
 
 def segments_across(mask: Mask, *, shortest_px: int) -> list[tuple[Point, Point]]:
     """Return the ends, left and right, of long lines in a mask of lines that run along rows."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     found: list[tuple[Point, Point]] = []
-    for index in range(1, count):
-        left, top, wide, high, _ = (int(value) for value in stats[index])
-        if wide < shortest_px or high > 0.2 * wide:
+    for contour, (_, _, _, parent) in zip(contours, tree[0] if contours else (), strict=True):
+        left, top, wide, high = cv2.boundingRect(contour)
+        if parent >= 0 or wide < shortest_px or high > 0.2 * wide:
             continue
-        piece = labels[top : top + high, left : left + wide] == index
+        _, labels = cv2.connectedComponents(mask[top : top + high, left : left + wide])
+        x, y = contour[0, 0]
+        piece = labels == labels[y - top, x - left]
         counts = piece.sum(axis=0)
         if counts.max() > 9:  # a knot of lines, not one
             continue
         middles = (piece * np.arange(high)[:, None]).sum(axis=0) / np.maximum(counts, 1)
-        slope, start = (float(value) for value in np.polyfit(np.arange(wide), middles, 1))
+        columns = np.arange(wide) - (wide - 1) / 2
+        slope = float(columns @ middles / (columns @ columns))
+        start = float(middles.mean()) - slope * (wide - 1) / 2
         if np.abs(middles - start - slope * np.arange(wide)).mean() < 1.0:
             found.append(((left, top + start), (left + wide, top + start + slope * wide)))
-    return found
+    return sorted(found)
+
+
+def _thickened(mask: Mask, reach: int) -> Mask:
+    """Return a mask of lines along rows with `reach` rows more on both sides of each."""
+    padded = cv2.copyMakeBorder(mask, reach, reach, 0, 0, cv2.BORDER_CONSTANT, value=0)
+    return np.asarray(cv2.dilate(padded, np.ones((2 * reach + 1, 1), np.uint8)), np.uint8)
+
+
+def _share(near: Mask, row: int, first: int, end: int) -> float:
+    if not 0 <= row < len(near):
+        return 0.0
+    return int(np.count_nonzero(near[row, first:end])) / (end - first)
 
 
 def _both_ways(along_rows: Callable[[Grey], Mask], rgb: Pixels, codes: Sequence[Box]) -> Lines:
@@ -89,8 +123,8 @@ def _both_ways(along_rows: Callable[[Grey], Mask], rgb: Pixels, codes: Sequence[
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
     for code in codes:
         _paint_out(grey, code)
-    turned = np.ascontiguousarray(grey.T)
-    return Lines(along_rows(grey), np.ascontiguousarray(along_rows(turned).T))
+    turned = np.asarray(cv2.transpose(grey), np.float32)
+    return Lines(along_rows(grey), np.asarray(cv2.transpose(along_rows(turned)), np.uint8))
 
 
 def _lines_along_rows(grey: Grey) -> Mask:

@@ -51,8 +51,9 @@ def other_digits(profile: Values, start: float, end: float, digits: str) -> str 
     if len(digits) not in _MODULES:
         return None
     code = (profile, start, end, _MODULES[len(digits)])
-    if _likeness(_laid(*code, _SCALES[::4], _SHIFTS[::2]), digits) > _CLEAR:
-        return None
+    for scales, shifts in ((_SCALES[8:9], _SHIFTS[6:13:2]), (_SCALES[::4], _SHIFTS[::2])):
+        if _likeness(_laid(*code, scales, shifts), digits) > _CLEAR:
+            return None
     laid = _laid(*code, _SCALES, _SHIFTS)
     least = max(_CLEAR, _likeness(laid, digits) + _LEAD)
     others = {other: _likeness(laid, other) for other in _spelled(laid, len(digits))}

@@ -278,8 +278,9 @@ def _along_sides(quad: Quad, contour: NDArray[np.float32], *, inward_px: float) 
     for start, end in zip(quad, quad[1:] + quad[:1], strict=True):
         side = np.subtract(end, start).astype(np.float64)
         length = float(np.hypot(*side))
-        along = (contour - start) @ side / length**2
-        aside = (contour - start) @ np.array([-side[1], side[0]]) / length
+        from_start = contour - start
+        along = from_start @ side / length**2
+        aside = from_start @ np.array([-side[1], side[0]]) / length
         near = contour[(along > 0.06) & (along < 0.94) & (np.abs(aside) < 0.02 * length + 2)]
         if len(near) < 0.5 * length:
             return quad

@@ -410,7 +410,7 @@ def _holds_words(picture: Box, parts: Sequence[Region], regions: Sequence[Region
         and region.box.height > _LEAST_WORD_PX
         and region.box.width > 2 * region.box.height
         and region.box.share_inside(picture) == 1
-        and not any(region.box.intersection(part.box).area for part in parts)
+        and not any(region.box.common_area(part.box) for part in parts)
         for region in regions
     )
 
@@ -583,7 +583,7 @@ def _with_covered_parts(
             region
             for region in regions
             if region.kind is not Kind.PLACEHOLDER
-            and near.intersection(region.box).area
+            and near.common_area(region.box)
             and cover.left < region.box.centre[0] < cover.right
             and cell.box.contains(region.box.centre)
             and _is_on_picture_side(region.box, label, layout)

@@ -101,14 +101,12 @@ def read_sheet(
     symbols = decode_symbols(image.luminance, symbologies=symbologies)
     if not symbols:
         symbols = decode_label(image.luminance, symbologies=symbologies)
-    page, lines = _straight_page(image, symbols)
-    codes = _on_page(symbols, page)
+    page, codes, lines = _straight_page(image, symbols)
     frames, printed, regions = _printed(page, lines, codes)
     found = _read_likely(image, page, symbols, codes, regions, symbologies)
     if found:
         symbols = [*symbols, *found]
-        page, lines = _straight_page(image, symbols)
-        codes = _on_page(symbols, page)
+        page, codes, lines = _straight_page(image, symbols)
         frames, printed, regions = _printed(page, lines, codes)
     margins = codes_in_margins(regions, codes, page.inside.shape[1])
     symbols, codes = _margins_last(symbols, margins), _margins_last(codes, margins)
@@ -202,12 +200,15 @@ def _are_around_labels(frames: Sequence[Box], regions: Sequence[Region], page: U
     return bool(frames) and 2 * framed < sum(box.area for box in pictures)
 
 
-def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[UprightPage, Lines]:
+def _straight_page(
+    image: SheetImage, symbols: Sequence[Symbol]
+) -> tuple[UprightPage, list[Box], Lines]:
+    """Return the page, the boxes of the symbols on it, and the lines on it."""
     page = upright_page(image, symbols)
     codes = _on_page(symbols, page)
     lines = find_lines(page.rgb, codes)
     if not codes:
-        return page, lines
+        return page, codes, lines
     # Lines beyond the codes may be floorboards or bricks.
     reach = union_of(codes).grown(0.12 * max(page.inside.shape))
     straight = straightened(
@@ -217,13 +218,14 @@ def _straight_page(image: SheetImage, symbols: Sequence[Symbol]) -> tuple[Uprigh
         [ends for ends in _long_lines(lines.across) if all(map(reach.contains, ends))],
         [
             ends
-            for ((y0, x0), (y1, x1)) in _long_lines(np.ascontiguousarray(lines.down.T))
+            for ((y0, x0), (y1, x1)) in _long_lines(np.asarray(cv2.transpose(lines.down), np.uint8))
             if all(map(reach.contains, ends := ((x0, y0), (x1, y1))))
         ],
     )
     if straight is page:
-        return page, lines
-    return straight, find_lines(straight.rgb, _on_page(symbols, straight))
+        return page, codes, lines
+    codes = _on_page(symbols, straight)
+    return straight, codes, find_lines(straight.rgb, codes)
 
 
 def _long_lines(mask: NDArray[np.uint8]) -> list[tuple[Point, Point]]:
@@ -274,7 +276,7 @@ def _without_decoys(codes: Sequence[Box], pictures: Sequence[Box]) -> list[Box]:
         for code in codes
         if code.area > _SMALL_CODE * usual
         or any(_has_size_of(code, other) for other in codes if other is not code)
-        or not any(code.grown(_LABEL_GAP_PX).intersection(picture).area for picture in pictures)
+        or not any(code.grown(_LABEL_GAP_PX).common_area(picture) for picture in pictures)
     ]
 
 

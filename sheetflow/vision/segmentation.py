@@ -139,7 +139,7 @@ def _with_fields(
     shades = [cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), *cv2.split(rgb)]
     fields: list[Box] = []
     for words in heavy:
-        found = (field_around(np.asarray(shade, np.float32), words) for shade in shades)
+        found = (field_around(np.asarray(shade, np.uint8), words) for shade in shades)
         field = next(filter(None, found), None)
         if field is None or any(field.contains(box.centre) for box in (*codes, *fields)):
             continue
@@ -396,12 +396,14 @@ def _belongs_to_code(box: Box, area: int, codes: Sequence[Box]) -> bool:
     What is full of ink all around a code is the picture that this one is printed on.
     """
     for code in codes:
+        if not box.common_area(code.grown(max(code.width, code.height) + _TO_DIGITS_PX)):
+            continue
         # What is left of the white ground, between code and card, is a narrow strip.
         narrow = _STRIP_SHARE * min(code.width, code.height)
         near = code.grown(narrow + _TO_DIGITS_PX)
         if min(box.width, box.height) < narrow and box.share_inside(near) > 0.9:
             return True
-        common = box.intersection(code).area
+        common = box.common_area(code)
         is_wider = common > 0.5 * code.area and box.area > _WIDER * code.area
         is_around = is_wider and area > _FULL * (box.area - common)
         if common > 0.3 * min(box.area, code.area) and not is_around:
@@ -422,8 +424,8 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     if area < _LEAST_FIELD * box.area or min(box.width, box.height) < 30:
         return False
     left, top, right, bottom = box.grown(-4).pixel_edges(rgb.shape)
-    soft = cv2.blur(rgb[top:bottom, left:right], (5, 5)).astype(np.float32)
-    middle = _median_colour(soft)
+    blurred = np.asarray(cv2.blur(rgb[top:bottom, left:right], (5, 5)), np.uint8)
+    middle = _median_colour(blurred)
     beyond = box.grown(5).pixel_edges(rgb.shape)
     around = np.concatenate(
         [rgb[beyond[1], beyond[0] : beyond[2]], rgb[beyond[3] - 1, beyond[0] : beyond[2]]]
@@ -433,21 +435,22 @@ def _is_placeholder(rgb: Pixels, box: Box, area: int) -> bool:
     if not (is_light and is_grey):
         return False
     # The text stands in the middle; all around it there is nothing.
+    soft = blurred.astype(np.float32)
     rows, columns = soft.shape[:2]
     middle_part = np.s_[rows // 4 : rows - rows // 4, columns // 12 : columns - columns // 12]
-    for shade in _shades(soft, middle):
+    for shade in _shades(blurred, middle):
         flat = difference(soft, shade) < 0.045
         all_around = flat.copy()
         all_around[middle_part] = True
         if all_around.mean() > 0.95 and flat.mean() > 0.7:
             return True
-    return box.width > _BANNER * box.height and _has_flat_ends(soft)
+    return box.width > _BANNER * box.height and _has_flat_ends(blurred)
 
 
-def _has_flat_ends(soft: Grey) -> bool:
+def _has_flat_ends(blurred: Pixels) -> bool:
     """Tell whether a wide piece ends on both sides in one flat shade: its words may be higher."""
-    rows, columns = soft.shape[:2]
-    ends = [soft[:, : columns // 6], soft[:, -(columns // 6) :]]
+    rows, columns = blurred.shape[:2]
+    ends = [blurred[:, : columns // 6], blurred[:, -(columns // 6) :]]
     inner = np.s_[rows * 3 // 10 : rows - rows * 3 // 10]
     shades = [_median_colour(end[inner]) for end in ends]
     is_flat = all(
@@ -457,17 +460,17 @@ def _has_flat_ends(soft: Grey) -> bool:
     return is_flat and float(np.abs(shades[0] - shades[1]).max()) < 0.15 * float(shades[0].mean())
 
 
-def _shades(soft: Grey, middle: Grey) -> Iterator[Grey]:
+def _shades(blurred: Pixels, middle: Grey) -> Iterator[Grey]:
     """Yield how a flat field may be lit: evenly across, or with the edge of a shadow through it.
 
     A round product is shaded in a curve, which is neither.
     """
-    rows, columns = soft.shape[:2]
+    rows, columns = blurred.shape[:2]
     halves = (
-        soft[:, : columns // 2],
-        soft[:, columns // 2 :],
-        soft[: rows // 2],
-        soft[rows // 2 :],
+        blurred[:, : columns // 2],
+        blurred[:, columns // 2 :],
+        blurred[: rows // 2],
+        blurred[rows // 2 :],
     )
     west, east, north, south = map(_median_colour, halves)
     across, down = (
@@ -475,6 +478,7 @@ def _shades(soft: Grey, middle: Grey) -> Iterator[Grey]:
         np.linspace(-1, 1, rows)[:, None, None],
     )
     yield np.asarray(middle + across * (east - west) + down * (south - north), np.float32)
+    soft = blurred.astype(np.float32)
     yield from _in_shadow(soft)
     for shade in _in_shadow(soft.transpose(1, 0, 2)):
         yield np.ascontiguousarray(shade.transpose(1, 0, 2))
@@ -499,6 +503,13 @@ def _is_one_step(profile: Grey) -> bool:
     return is_one_way and bool(end - begin < _STEP_SHARE * len(profile))
 
 
-def _median_colour(image: Grey) -> Grey:
-    """Return the median of each channel of a float32 image, (3,)."""
-    return np.array([np.median(channel) for channel in cv2.split(image)], np.float32)
+def _median_colour(image: Pixels) -> Grey:
+    """Return the median of each channel, float32 (3,)."""
+    return np.array([_median(channel) for channel in cv2.split(image)], np.float32)
+
+
+def _median(channel: Pixels) -> float:
+    """Return the median of some bytes: counting them is five times as fast as sorting."""
+    below = np.cumsum(cv2.calcHist([channel], [0], None, [256], [0, 256]))
+    middle = (channel.size - 1) // 2, channel.size // 2
+    return float(np.searchsorted(below, middle, side="right").mean())
