@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sheetflow.vision.geometry import Box
+from sheetflow.vision.images import halved
 from sheetflow.vision.lines import LINE_REACH_PX
 
 Pixels = NDArray[np.uint8]
@@ -33,6 +34,8 @@ _QUIET_SHARE = 0.35
 _FULL_SHARE = 0.8
 _SEEN_SHARE = 0.04
 _KNOWN_ENOUGH = 0.2
+_COARSE_PX = 8.0
+_SAME_SHADE = 0.04
 _AS_LIGHT = 0.92
 _OUTLINE_PX = 7
 _BAND_ROWS = 32  # so few that what is made of them on the way stays in the processor's cache
@@ -71,6 +74,7 @@ def find_print(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence
         left, top, right, bottom = frame.grown(LINE_REACH_PX + 3).pixel_edges(rgb.shape)
         outside[top:bottom, left:right] = 0
     printed = _print_within(rgb, outside, codes, flat_below)
+    reaches = [code.grown(_quiet_px(code) + _PLATE_PX) for code in codes]
     for frame in frames:
         left, top, right, bottom = frame.grown(-2).pixel_edges(rgb.shape)
         part = rgb[top:bottom, left:right]
@@ -80,8 +84,8 @@ def find_print(rgb: Pixels, inside: Mask, frames: Sequence[Box], codes: Sequence
         whole[2:-2, 2:-2] = 255
         shifted = [
             Box(c.left - left, c.top - top, c.width, c.height)
-            for c in codes
-            if c.grown(_quiet_px(c) + _PLATE_PX).common_area(frame)
+            for c, reach in zip(codes, reaches, strict=True)
+            if reach.common_area(frame)
         ]
         own = _print_within(part, whole, shifted, flat_below)
         printed.ink[top:bottom, left:right] = _without_rim(own.ink)
@@ -99,9 +103,8 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
         flat_below: The steepness under which the page counts as flat.
     """
     height, width = part.shape[:2]
-    half = (max(1, width // 2), max(1, height // 2))
-    small = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), np.float32)
-    valid = cv2.resize(where, half, interpolation=cv2.INTER_NEAREST) > 0
+    small = halved(part).astype(np.float32)
+    valid = where[: height // 2 * 2 : 2, : width // 2 * 2 : 2] > 0
     flat = (valid & (_steepness(small, flat_below) < flat_below)).astype(np.uint8)
     for code in codes:
         left, top, right, bottom = (
@@ -113,7 +116,7 @@ def _print_within(part: Pixels, where: Mask, codes: Sequence[Box], flat_below: f
     soft = np.asarray(cv2.GaussianBlur(part, (0, 0), 1.0), np.uint8)
     strength = difference(soft, large)
     _erase_plates(strength, soft, large, codes)
-    limit = _noise_limit(strength, np.asarray(cv2.resize(known, (width, height)), np.float32))
+    limit = _noise_limit(strength, known)
     return Print(where * (strength > limit), strength)
 
 
@@ -176,9 +179,9 @@ def _darkest(image: Pixels | Grey, edges: tuple[int, int, int, int]) -> Grey:
 
 def _flatness(rgb: Pixels, inside: Mask) -> float:
     """Return the steepness under which a page, at half its size, is flat but for its noise."""
-    half = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    steepness = _steepness(np.asarray(half, np.float32), 1.0)
-    valid = cv2.resize(inside, (half.shape[1], half.shape[0])) > 0
+    steepness = _steepness(halved(rgb).astype(np.float32), 1.0)
+    height, width = steepness.shape
+    valid = inside[: 2 * height : 2, : 2 * width : 2] > 0
     return 0.3 + 3.2 * float(np.percentile(steepness[valid], 25))
 
 
@@ -191,15 +194,19 @@ def _steepness(image: Grey, flat_below: float) -> Grey:
     grey = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
     limit = 4 * flat_below
     across, down = (
-        np.clip(cv2.Sobel(grey, cv2.CV_32F, *order) / 8, -limit, limit)
+        np.clip(cv2.Sobel(grey, cv2.CV_32F, *order, scale=1 / 8), -limit, limit)
         for order in ((1, 0), (0, 1))
     )
     return np.asarray(
-        np.hypot(
-            across - cv2.GaussianBlur(across, (0, 0), 6), down - cv2.GaussianBlur(down, (0, 0), 6)
-        ),
-        np.float32,
+        cv2.magnitude(across - _blurred_widely(across), down - _blurred_widely(down)), np.float32
     )
+
+
+def _blurred_widely(values: Grey) -> Grey:
+    """Return values blurred over some twelve pixels; at half the size, which shows no more."""
+    height, width = values.shape
+    half = cv2.resize(values, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(cv2.GaussianBlur(half, (0, 0), 3), (width, height)), np.float32)
 
 
 def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey, Grey]:
@@ -220,16 +227,15 @@ def _ground_of(small: Grey, flat: Mask, valid: NDArray[np.bool_]) -> tuple[Grey,
         contact[0] = 0
     if contact.max() == 0:
         known = valid.astype(np.float32)
-        return _spread(small, known, start=max(height, width) / 16), known
+        seen = np.asarray(small * _in_each_channel(known), np.float32)
+        return _spread(seen, known, start=max(height, width) / 16), known
     along_rim = np.flatnonzero(contact >= min(contact.max(), 0.08 * (height + width)))
     if contact.max() < _SEEN_SHARE * (height + width):
         along_rim = _lightest(small, labels, np.flatnonzero(contact))
     known = _pieces(labels, along_rim).astype(np.float32)
     start = max(3.0, min(height, width) / 40)
-    for tolerance in (0.04, 0.05):
-        ground = _filled(small, known, start=start)
-        like = difference(small, ground) < tolerance
-        known = (like & valid & ((flat > 0) | (known > 0))).astype(np.float32)
+    like = difference(small, _filled(small, known, start=start)) < _SAME_SHADE
+    known = (like & valid & ((flat > 0) | (known > 0))).astype(np.float32)
     return _filled(small, known, start=start), known
 
 
@@ -245,16 +251,25 @@ def _filled(small: Grey, known: Grey, *, start: float) -> Grey:
     height, width = known.shape
     places = np.flatnonzero(known > 0)
     if len(places) < 64:
-        return _spread(small, known, start=start)
+        return _spread(np.asarray(small * _in_each_channel(known), np.float32), known, start=start)
     ys, xs = np.divmod(places[:: max(1, len(places) // 600)], width)
     rows = _bend_terms(xs / width - 0.5, ys / height - 0.5)
     # A little weight on the bends: where ground is known on one side only, it goes on straight.
     square = rows.T @ rows + np.diag([1e-6, 1e-6, 1e-6, 0.06, 0.06, 0.06]) * len(xs)
     model = np.linalg.solve(square, rows.T @ small[ys, xs].astype(np.float64))
     coarse = np.maximum(_trend_terms() @ model, 1.0).astype(np.float32)
-    trend = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    flattened = np.asarray(cv2.divide(small, trend), np.float32)
-    return np.asarray(cv2.multiply(trend, _spread(flattened, known, start=start)), np.float32)
+    seen = np.asarray(cv2.copyTo(small, np.asarray(known > 0, np.uint8)), np.float32)
+    if start > _COARSE_PX:  # so coarse a ground is the same at half the size
+        half = (width // 2, height // 2)
+        seen = np.asarray(cv2.resize(seen, half, interpolation=cv2.INTER_AREA), np.float32)
+        known = np.asarray(cv2.resize(known, half, interpolation=cv2.INTER_AREA), np.float32)
+        start /= 2
+    trend = cv2.resize(coarse, known.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    flattened = np.asarray(cv2.divide(seen, trend), np.float32)
+    ground = cv2.multiply(trend, _spread(flattened, known, start=start))
+    if known.shape == (height, width):
+        return np.asarray(ground, np.float32)
+    return np.asarray(cv2.resize(ground, (width, height)), np.float32)
 
 
 @cache
@@ -267,7 +282,7 @@ def _bend_terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.fl
     return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
 
 
-def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
+def _spread(seen: Grey, known: Grey, *, start: float) -> Grey:
     """Fill what is not known (0) from what is (1), the near before the far, by a pyramid.
 
     Each level is half the size of the one before, up to one that is known enough everywhere; going
@@ -278,7 +293,6 @@ def _spread(image: Grey, known: Grey, *, start: float) -> Grey:
     shrink = max(1.0, start / 2)
     area = (max(1, round(width / shrink)), max(1, round(height / shrink)))
     weights = [cv2.resize(known, area, interpolation=cv2.INTER_AREA)]
-    seen = cv2.copyTo(image, np.asarray(known > 0, np.uint8))
     totals = [cv2.resize(seen, area, interpolation=cv2.INTER_AREA)]
     while max(area) > 1 and weights[-1].min() < _KNOWN_ENOUGH:
         area = (max(1, area[0] // 2), max(1, area[1] // 2))
@@ -317,8 +331,9 @@ def difference(image: Pixels | Grey, ground: Grey) -> Grey:
 
 
 def _noise_limit(strength: Grey, known: Grey) -> float:
-    """Return from which strength on print is more than the ground's own noise."""
-    sample = strength[::2, ::2][known[::2, ::2] > 0]
+    """Return from which strength on print is more than the noise of its ground, known at half."""
+    height, width = known.shape
+    sample = strength[: 2 * height : 2, : 2 * width : 2][known > 0]
     noise = float(np.median(sample)) if sample.size else 0.0
     return min(max(0.03, 3.2 * noise), 0.12)
 

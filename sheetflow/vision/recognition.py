@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sheetflow.reading import SheetReading, Symbol
 from sheetflow.symbologies import RETAIL_SYMBOLOGIES
 from sheetflow.vision.barcodes import MATRIX_SYMBOLOGIES, decode_label, decode_symbols
-from sheetflow.vision.bars import are_bars, whole_bars
+from sheetflow.vision.bars import are_bars, are_modules, is_blank, whole_bars
 from sheetflow.vision.findings import Findings, reading_of
 from sheetflow.vision.frames import find_frames, frames_of_items, is_whole_grid
 from sheetflow.vision.geometry import (
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 cv2.setNumThreads(1)
 
 _LABEL_MARGIN_PX = 16
+_LABEL_SIDE_PX = 800  # of a label so large, even the narrowest bars are two pixels
 _SAME_SIZE = 0.2
 _SMALL_CODE = 0.5
 _FULL = 0.85
@@ -302,7 +303,8 @@ def _read_likely(
 ) -> list[Symbol]:
     """Look again, harder, at what may be a code that was not read.
 
-    That is what looks like bars, and what is full and has the size of a matrix code that was read.
+    That is what looks like bars, and what looks like modules, is full and has the size of a matrix
+    code that was read.
     """
     grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
     matrices = [
@@ -312,8 +314,11 @@ def _read_likely(
     ]
     found: list[Symbol] = []
     for region in regions:
-        is_square = region.area > _FULL * region.box.area
-        is_matrix = is_square and any(_has_size_of(region.box, code) for code in matrices)
+        is_matrix = (
+            region.area > _FULL * region.box.area
+            and any(_has_size_of(region.box, code) for code in matrices)
+            and are_modules(grey, region.box)
+        )
         if region.kind is Kind.PICTURE and (is_matrix or are_bars(grey, region.box)):
             found += _read_label(image, page, region.box.grown(_LABEL_MARGIN_PX), symbologies)
     return found
@@ -346,12 +351,15 @@ def _read_missing(
     if not places:
         return []
     place = union_of(places)
+    grey = np.asarray(cv2.cvtColor(page.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
     shown = [region.box for region in regions if region.kind is Kind.PICTURE]
     found: list[Symbol] = []
     for item in items:
         label = _moved(place, item.cell.box.left, item.cell.box.top)
-        if item.code is None and (
-            item.picture is not None or any(label.contains(box.centre) for box in shown)
+        if (
+            item.code is None
+            and (item.picture is not None or any(label.contains(box.centre) for box in shown))
+            and not is_blank(grey, label)
         ):
             found += _read_label(image, page, label.grown(_LABEL_MARGIN_PX), symbologies)
     return found
@@ -364,13 +372,17 @@ def _moved(box: Box, across: float, down: float) -> Box:
 def _read_label(
     image: SheetImage, page: UprightPage, label: Box, symbologies: Sequence[str]
 ) -> list[Symbol]:
-    """Read a place of the page from the sheet's own pixels, brought upright."""
-    factor = _full_scale(page, label)
+    """Read a place of the page from the sheet's own pixels, as far as they tell, brought upright."""
+    factor = max(_full_scale(page, label), 1.0)
     matrix = scaling(factor) @ _shift(-label.left, -label.top) @ page.to_page
     size = (max(1, round(label.width * factor)), max(1, round(label.height * factor)))
     crop = cv2.warpPerspective(
         image.luminance, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    less = min(_LABEL_SIDE_PX / max(size), 1.0)
+    if less < 1:
+        crop = cv2.resize(crop, None, fx=less, fy=less, interpolation=cv2.INTER_AREA)
+        matrix = scaling(less) @ matrix
     back = inverse(matrix)
     return [
         replace(symbol, quad=move_quad(symbol.quad, back))
@@ -380,7 +392,7 @@ def _read_label(
 
 def _full_scale(page: UprightPage, box: Box) -> float:
     around = box_around(move_quad(box.quad(), page.to_sheet))
-    return max(1.0, max(around.width, around.height) / max(box.width, box.height, 1.0))
+    return max(around.width, around.height) / max(box.width, box.height, 1.0)
 
 
 def _shift(x: float, y: float) -> Homography:

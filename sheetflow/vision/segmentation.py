@@ -88,11 +88,17 @@ def classify(
     depth = np.asarray(cv2.distanceTransform(joined, cv2.DIST_L2, 3), np.float32)
     strokes = np.zeros(count, np.float32)
     np.maximum.at(strokes, labels[ink > 0].astype(np.intp), depth[ink > 0])
+    reaches = [code.grown(max(code.width, code.height) + _TO_PRICE_PX) for code in codes]
     regions: list[Region] = []
     for index in range(1, count):
         left, top, width, height, area = (int(value) for value in stats[index])
         box = Box(left, top, width, height)
-        if max(width, height) < _SMALLEST_PART_PX or _belongs_to_code(box, area, codes):
+        if max(width, height) < _SMALLEST_PART_PX:
+            continue
+        near = [
+            code for code, reach in zip(codes, reaches, strict=True) if box.common_area(reach)
+        ]
+        if _belongs_to_code(box, area, near):
             continue
         if _is_desk(box, area, ink.shape, codes):
             continue
@@ -102,7 +108,7 @@ def classify(
         stroke = float(strokes[index])
         if (
             _is_text(box, stroke)
-            or _is_written_on_code(box, stroke, codes)
+            or _is_written_on_code(box, stroke, near)
             or _is_rule(box, area, ink.shape[1])
         ):
             kind = Kind.TEXT
@@ -396,8 +402,6 @@ def _belongs_to_code(box: Box, area: int, codes: Sequence[Box]) -> bool:
     What is full of ink all around a code is the picture that this one is printed on.
     """
     for code in codes:
-        if not box.common_area(code.grown(max(code.width, code.height) + _TO_DIGITS_PX)):
-            continue
         # What is left of the white ground, between code and card, is a narrow strip.
         narrow = _STRIP_SHARE * min(code.width, code.height)
         near = code.grown(narrow + _TO_DIGITS_PX)

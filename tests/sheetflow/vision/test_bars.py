@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from sheetflow.vision.bars import are_bars, whole_bars
+from sheetflow.vision.bars import are_bars, are_modules, is_blank, whole_bars
 from sheetflow.vision.geometry import Box
 
 CODE = Box(60, 50, 190, 60)
@@ -40,3 +41,19 @@ def test_bars_are_told_from_pictures_and_from_plain_paper(page) -> None:
     assert are_bars(np.ascontiguousarray(page.T), Box(48, 56, 64, 198))
     assert not are_bars(page, Box(300, 50, 100, 100))
     assert not are_bars(page, Box(260, 150, 100, 40))
+
+
+def test_modules_are_told_from_pictures(page) -> None:
+    random = np.random.default_rng(4)
+    code = np.kron(random.integers(0, 2, (29, 29)), np.ones((3, 3)))
+    page[105:192, 10:97] = 40 + 180 * code
+    soft = cv2.GaussianBlur(page, (0, 0), 1.2)
+    for grey in (page, soft):
+        assert are_modules(grey, Box(10, 105, 87, 87))
+        assert not are_modules(grey, Box(300, 50, 100, 100))
+
+
+def test_noisy_paper_is_blank_and_bars_are_not(page) -> None:
+    assert is_blank(page, Box(10, 5, 200, 40))
+    assert is_blank(page, Box(500, 5, 200, 40))
+    assert not is_blank(page, CODE.grown(30))
