@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 
 from sheetflow.reading import BLANK, Discard, Pair, Picture, SheetReading, Symbol, twice_on_sheet
@@ -20,6 +21,10 @@ from sheetflow.vision.segmentation import Kind, Region
 
 _ALIKE = 0.25
 _SMALLEST_TEXT_AREA = 40  # below, it may as well be dust
+_LABEL_REACH_PX = 50
+_LEAST_LINE_PX = 5
+_SAME_LINE_PX = 6
+_LEAST_LINES = 2  # one, of its digits, a header's code has as well
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,56 @@ class Findings:
         """Indices of the symbols that stand in no cell."""
         used = {item.code for item in self.items} | {i for it in self.items for i in it.decoys}
         return [i for i in range(len(self.symbols)) if i not in used]
+
+    @property
+    def beside_grid(self) -> list[int]:
+        """Indices of the unused symbols that stand as high as rows of the grid."""
+        if not self.shown:
+            return []
+        # Cells reach farther than what they show: up to a header, if there is but one row.
+        rows = union_of([*self.shown, *self.usual])
+        return [i for i in self.unused if rows.top < self.codes[i].centre[1] < rows.bottom]
+
+    @property
+    def in_line(self) -> list[int]:
+        """Indices of the unused symbols that stand above or below a column as its codes do."""
+        if not self.shown:
+            return []
+        grid = union_of(item.cell.box for item in self.items)
+        return [
+            i
+            for i in self.unused
+            if any(_is_in_line(self.codes[i], code, grid) for code in self.usual)
+        ]
+
+    @property
+    def labels_outside(self) -> list[int]:
+        """Indices of the unused symbols that are labels: no header's code.
+
+        One may stand in line with a column too, but not among the lines of text that labels have.
+        """
+        return sorted({*self.beside_grid, *filter(self._has_words_of_labels, self.in_line)})
+
+    @property
+    def shown(self) -> list[Box]:
+        """The pictures in the cells."""
+        return [item.picture for item in self.items if item.picture is not None]
+
+    @property
+    def usual(self) -> list[Box]:
+        """The boxes of the cells' codes."""
+        return [self.codes[item.code] for item in self.items if item.code is not None]
+
+    def _has_words_of_labels(self, index: int) -> bool:
+        texts = [region.box for region in self.regions if region.kind is Kind.TEXT]
+        labels = [_lines_at(code, texts) for code in self.usual]
+        common = [
+            line
+            for line in _lines_at(self.codes[index], texts)
+            if 2 * sum(any(abs(line - its) < _SAME_LINE_PX for its in label) for label in labels)
+            >= len(labels)
+        ]
+        return len(common) >= _LEAST_LINES
 
     def on_sheet(self, box: Box) -> Quad:
         """Return a box of the page as a quad of the sheet.
@@ -92,10 +147,13 @@ def reading_of(
             for item in findings.items
             if item.picture is not None and item.code is None
         ),
-        unpaired_symbols=tuple(
-            findings.symbols[item.code]
-            for item in findings.items
-            if item.code is not None and item.picture is None
+        unpaired_symbols=(
+            *(
+                findings.symbols[item.code]
+                for item in findings.items
+                if item.code is not None and item.picture is None
+            ),
+            *(findings.symbols[i] for i in findings.labels_outside),
         ),
         discards=tuple(_discards(findings)),
         doubts=(*_doubts_of_items(findings, pairs), *doubts),
@@ -149,24 +207,19 @@ def _doubts_of_items(findings: Findings, pairs: dict[int, Pair]) -> list[str]:
 
 def _doubts_outside(findings: Findings) -> list[str]:
     """Return what stands outside of the grid and is no header, logo or decoy for certain."""
-    shown = [item.picture for item in findings.items if item.picture is not None]
-    if not shown:
+    if not findings.shown:
         return []
     grid = union_of(item.cell.box for item in findings.items)
-    usual = [findings.codes[item.code] for item in findings.items if item.code is not None]
-    # Cells reach farther than what they show: up to a header, if there is but one row.
-    rows = union_of([*shown, *usual])
     doubts = [
         f"the code {findings.symbols[i].payload} stands beside the grid"
-        for i in findings.unused
-        if rows.top < findings.codes[i].centre[1] < rows.bottom
+        for i in findings.beside_grid
     ]
     doubts += [
         f"the code {findings.symbols[i].payload} stands outside of the grid, where others would"
-        for i in findings.unused
-        if any(_is_in_line(findings.codes[i], code, grid) for code in usual)
+        for i in findings.in_line
     ]
-    width, height = median(box.width for box in shown), median(box.height for box in shown)
+    width = median(box.width for box in findings.shown)
+    height = median(box.height for box in findings.shown)
     near = Box(
         grid.left - 2 * width,
         grid.top - height,
@@ -197,8 +250,22 @@ def _is_in_line(code: Box, usual: Box, grid: Box) -> bool:
     return is_like and is_beyond and abs(code.centre[0] - usual.centre[0]) < 0.25 * usual.width
 
 
+def _lines_at(code: Box, texts: Sequence[Box]) -> list[float]:
+    """Return how far below a code's lower edge, or above its upper one (negative), lines stand."""
+    near = code.grown(_LABEL_REACH_PX)
+    gaps = sorted(
+        text.top - code.bottom if text.centre[1] > code.centre[1] else text.bottom - code.top
+        for text in texts
+        if text.height > _LEAST_LINE_PX
+        and near.contains(text.centre)
+        and not code.contains(text.centre)
+        and min(text.right, code.right) > max(text.left, code.left)
+    )
+    return [gap for gap, before in zip(gaps, [-inf, *gaps], strict=False) if gap - before > 2]
+
+
 def _discards(findings: Findings) -> list[Discard]:
-    discards = []
+    discards, labels = [], findings.labels_outside
     for item in findings.items:
         if item.placeholder is not None:
             discards.append(Discard(findings.on_sheet(item.placeholder), "a placeholder"))
@@ -207,7 +274,9 @@ def _discards(findings: Findings) -> list[Discard]:
             for i in item.decoys
         ]
     discards += [
-        Discard(findings.symbols[i].quad, "a code outside of the grid") for i in findings.unused
+        Discard(findings.symbols[i].quad, "a code outside of the grid")
+        for i in findings.unused
+        if i not in labels
     ]
     discards += [
         Discard(findings.on_sheet(region.box), "a text")

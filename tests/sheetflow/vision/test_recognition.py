@@ -304,3 +304,23 @@ def test_a_small_code_on_a_picture_that_it_parts_makes_no_row_of_the_grid() -> N
     page[top - 5 : top + 25, left - 8 : left + bars.shape[1] + 8] = 255
     page[top : top + bars.shape[0], left : left + bars.shape[1]] = bars[..., None]
     check(drawn, read_sheet(SheetImage.from_rgb(page)))
+
+
+@pytest.mark.parametrize("is_label", [True, False])
+def test_a_code_in_line_beyond_the_grid_is_listed_if_it_has_the_words_of_a_label(
+    is_label: bool,
+) -> None:
+    drawn = Drawn(rows=4, columns=1, side="left", no_picture={0})
+    page = drawn.image()
+    for index in range(0 if is_label else 1, 4):
+        top = 210 + (CELL_H + 20) * index
+        for words, baseline in (("Kettle, red", top - 10), ("$ 12.50", top + 95)):
+            place = (110, baseline)
+            cv2.putText(page, words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, (60,) * 3, 1)
+    reading = read_sheet(SheetImage.from_rgb(page))
+    listed = {symbol.payload for symbol in reading.unpaired_symbols}
+    discards = [discard.reason for discard in reading.discards]
+    assert listed == ({code_of(0)} if is_label else set())
+    assert ("a code outside of the grid" in discards) is not is_label
+    assert any(code_of(0) in doubt for doubt in reading.doubts)
+    assert len(reading.pairs) == 3
