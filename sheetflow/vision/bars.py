@@ -82,14 +82,15 @@ def are_modules(grey: Pixels, box: Box) -> bool:
         return False
     contrast = max(_contrast(piece), 1.0)
     changes = min(float(np.abs(np.diff(piece, axis=axis)).mean()) for axis in (0, 1)) / contrast
-    return changes > min(_LEAST_CHANGES, _LEAST_MODULES / max(piece.shape))
+    return bool(changes > min(_LEAST_CHANGES, _LEAST_MODULES / max(piece.shape)))
 
 
 def is_blank(grey: Pixels, box: Box) -> bool:
     """Tell whether nothing is printed in a place, or nothing that stands out of the noise."""
     left, top, right, bottom = box.pixel_edges(grey.shape)
     piece = grey[top:bottom, left:right]
-    return not piece.size or _contrast(np.asarray(cv2.blur(piece, (3, 3)))) < _LEAST_PRINT
+    soft = np.asarray(cv2.blur(piece, (3, 3)) if piece.size else piece, np.uint8)
+    return not piece.size or _contrast(soft) < _LEAST_PRINT
 
 
 def _contrast(piece: NDArray[np.uint8] | NDArray[np.float32]) -> float:

@@ -193,10 +193,8 @@ def _steepness(image: Grey, flat_below: float) -> Grey:
     channels = cv2.split(cv2.GaussianBlur(image, (0, 0), 1.0))
     grey = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
     limit = 4 * flat_below
-    across, down = (
-        np.clip(cv2.Sobel(grey, cv2.CV_32F, *order, scale=1 / 8), -limit, limit)
-        for order in ((1, 0), (0, 1))
-    )
+    slopes = (cv2.Sobel(grey, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    across, down = (np.asarray(np.clip(slope, -limit, limit), np.float32) for slope in slopes)
     return np.asarray(
         cv2.magnitude(across - _blurred_widely(across), down - _blurred_widely(down)), np.float32
     )
@@ -205,7 +203,9 @@ def _steepness(image: Grey, flat_below: float) -> Grey:
 def _blurred_widely(values: Grey) -> Grey:
     """Return values blurred over some twelve pixels; at half the size, which shows no more."""
     height, width = values.shape
-    half = cv2.resize(values, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+    half = cv2.resize(
+        values, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA
+    )
     return np.asarray(cv2.resize(cv2.GaussianBlur(half, (0, 0), 3), (width, height)), np.float32)
 
 

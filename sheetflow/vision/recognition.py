@@ -372,7 +372,7 @@ def _moved(box: Box, across: float, down: float) -> Box:
 def _read_label(
     image: SheetImage, page: UprightPage, label: Box, symbologies: Sequence[str]
 ) -> list[Symbol]:
-    """Read a place of the page from the sheet's own pixels, as far as they tell, brought upright."""
+    """Read a place of the page from the sheet's own pixels, as many as tell more."""
     factor = max(_full_scale(page, label), 1.0)
     matrix = scaling(factor) @ _shift(-label.left, -label.top) @ page.to_page
     size = (max(1, round(label.width * factor)), max(1, round(label.height * factor)))

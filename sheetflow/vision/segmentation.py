@@ -95,9 +95,7 @@ def classify(
         box = Box(left, top, width, height)
         if max(width, height) < _SMALLEST_PART_PX:
             continue
-        near = [
-            code for code, reach in zip(codes, reaches, strict=True) if box.common_area(reach)
-        ]
+        near = [code for code, reach in zip(codes, reaches, strict=True) if box.common_area(reach)]
         if _belongs_to_code(box, area, near):
             continue
         if _is_desk(box, area, ink.shape, codes):
@@ -509,7 +507,8 @@ def _is_one_step(profile: Grey) -> bool:
 
 def _median_colour(image: Pixels) -> Grey:
     """Return the median of each channel, float32 (3,)."""
-    return np.array([_median(channel) for channel in cv2.split(image)], np.float32)
+    channels = (np.asarray(channel, np.uint8) for channel in cv2.split(image))
+    return np.array([_median(channel) for channel in channels], np.float32)
 
 
 def _median(channel: Pixels) -> float:
