@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import cv2
 import numpy as np
@@ -54,6 +55,12 @@ _OUTLINE_BONUS = 0.3  # degrees: an outline also takes out what perspective the 
 
 _STABLE_BONUS = 0.7  # degrees, by a single direction: a mere skew always fits that
 _SAME_OUTLINE = 0.9
+_PLACES = 60
+_BESIDE_PX = 5
+_MOSTLY = 0.6
+_NEARLY_ALL = 0.9
+_FAINT_STEP = 0.03
+_LIKE_OTHER_SIDES = 0.35
 
 
 @dataclass(frozen=True)
@@ -223,6 +230,7 @@ def _shrunk(image: SheetImage, side_px: int) -> tuple[Pixels, float]:
 def _page_outlines(small: Pixels) -> list[Quad]:
     """Return what may be the page's corners; none where it fills the sheet."""
     height, width = small.shape[:2]
+    soft = np.asarray(cv2.GaussianBlur(small, (0, 0), 1), np.uint8)
     quads = []
     for mask in _page_masks(small):
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -237,9 +245,50 @@ def _page_outlines(small: Pixels) -> list[Quad]:
         if quad is None:
             continue
         share = quad_area(quad) / (height * width)
-        if 0.15 < share < 0.985 and float(cv2.contourArea(hull)) / quad_area(quad) > 0.94:
+        is_like = float(cv2.contourArea(hull)) / quad_area(quad) > 0.94
+        if 0.15 < share < 0.985 and is_like and _is_edged(_steps(soft, quad), share):
             quads.append(quad)
     return quads
+
+
+def _is_edged(steps: Sequence[float], share: float) -> bool:
+    """Tell whether all sides of an outline show an edge: else light falls off there, no page ends.
+
+    A lid may be as white as the page, but then it is so on all sides, or a narrow strip.
+
+    Args:
+        steps: By how much light changes at each side that is on the sheet.
+        share: How much of the sheet is within.
+    """
+    if not steps:
+        return True
+    is_seen = share > _NEARLY_ALL or min(steps) > _FAINT_STEP
+    return is_seen and min(steps) > _LIKE_OTHER_SIDES * median(steps)
+
+
+def _steps(soft: Pixels, quad: Quad) -> list[float]:
+    """Return the logarithms of light inside over light outside, of the most different channel.
+
+    Those of sides that mostly lie beyond the image are left out.
+    """
+    height, width = soft.shape[:2]
+    steps = []
+    for start, end in zip(quad, quad[1:] + quad[:1], strict=True):
+        side = np.subtract(end, start)
+        inward = np.array([-side[1], side[0]]) / max(float(np.hypot(*side)), 1.0)
+        along = np.add(start, np.linspace(0.08, 0.92, _PLACES)[:, None] * side)
+        outer = np.round(along - _BESIDE_PX * inward).astype(int)
+        inner = np.round(along + _BESIDE_PX * inward).astype(int)
+        there = ((outer >= 0) & (outer < (width, height))).all(axis=1)
+        there &= ((inner >= 0) & (inner < (width, height))).all(axis=1)
+        if there.mean() < _MOSTLY:
+            continue
+        inside, outside = (
+            soft[points[there, 1], points[there, 0]].astype(np.float64) + 1
+            for points in (inner, outer)
+        )
+        steps.append(float(np.abs(np.log(np.median(inside / outside, axis=0))).max()))
+    return steps
 
 
 def _page_masks(small: Pixels) -> list[Mask]:
