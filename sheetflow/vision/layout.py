@@ -181,20 +181,21 @@ def _of_some_size(pictures: Sequence[Box]) -> list[Box]:
     least = 0.1 * median(sorted(box.area for box in pictures)[len(pictures) // 2 :])
     large = [box for box in pictures if box.area > least]
     small = [box for box in pictures if box.area <= least]
-    return [*large, *(box for box in _sets(small) if box.area > least)]
+    sets = (union_of(small[index] for index in row) for row in like_things(small))
+    return [*large, *(box for box in sets if box.area > least)]
 
 
-def _sets(things: Sequence[Box]) -> list[Box]:
-    """Return the boxes around three or more like things that stand side by side."""
-    rows: list[list[Box]] = []
-    for box in sorted(things, key=lambda box: box.left):
+def like_things(things: Sequence[Box]) -> list[list[int]]:
+    """Return the indices of three or more like things that stand side by side, left to right."""
+    rows: list[list[int]] = []
+    for index in sorted(range(len(things)), key=lambda index: things[index].left):
         for row in rows:
-            if _is_like_and_beside(box, row[-1]):
-                row.append(box)
+            if _is_like_and_beside(things[index], things[row[-1]]):
+                row.append(index)
                 break
         else:
-            rows.append([box])
-    return [union_of(row) for row in rows if len(row) > 2]
+            rows.append([index])
+    return [row for row in rows if len(row) > 2]
 
 
 def _is_like_and_beside(box: Box, before: Box) -> bool:

@@ -6,6 +6,7 @@ so a missing code or picture cannot shift its neighbours.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,7 +14,7 @@ from math import hypot
 from statistics import median
 
 from sheetflow.vision.geometry import Box, Point, gaps_between, union_of
-from sheetflow.vision.layout import Cell
+from sheetflow.vision.layout import Cell, like_things
 from sheetflow.vision.segmentation import TEXT_HEIGHT_PX, Kind, Region
 
 _OUT_OF_PLACE_PX = 30.0
@@ -107,7 +108,8 @@ def pair_pictures(
         An item for each cell, in the order of `cells`, and the layout that they follow, None
         where no cell shows both a code and a picture.
     """
-    regions = _of_some_size(cells, _without_common_lines(cells, regions))
+    regions = _with_whole_sets(cells, _without_common_lines(cells, regions))
+    regions = _of_some_size(cells, regions)
     found = [_first_look(cell, codes, regions) for cell in cells]
     layout = _voted_layout(cells, found, codes, side)
     if layout is None:
@@ -195,6 +197,25 @@ def _without_common_lines(cells: Sequence[Cell], regions: Sequence[Region]) -> l
         else region
         for region in regions
     ]
+
+
+def _with_whole_sets(cells: Sequence[Cell], regions: Sequence[Region]) -> list[Region]:
+    """Make one picture of a set that the border of a cell parts, most of it in one cell."""
+    regions = list(regions)
+    pictures = [region for region in regions if region.kind is Kind.PICTURE]
+    for row in like_things([picture.box for picture in pictures]):
+        parts = [pictures[index] for index in row]
+        homes = Counter(
+            cell for cell in cells for part in parts if cell.box.contains(part.box.centre)
+        )
+        counts = [count for _, count in homes.most_common()]
+        if len(counts) > 1 and 2 * sum(counts[1:]) <= counts[0] and _are_set(parts):
+            whole = union_of(part.box for part in parts)
+            area = sum(part.area for part in parts)
+            stroke = max(part.stroke_px for part in parts)
+            regions = [region for region in regions if region not in parts]
+            regions.append(Region(whole, area, Kind.PICTURE, stroke, is_set=True))
+    return regions
 
 
 def _lines(cell: Cell, regions: Sequence[Region]) -> list[Box]:

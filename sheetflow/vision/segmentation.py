@@ -31,6 +31,7 @@ _BLUR_SHARE = 0.45
 _LEAST_FIELD = 0.45  # hardly darker than the paper, it is seen with holes
 _WORD_HEIGHT_PX = 70.0
 _IN_FIELD = 0.8
+_STRONG = 0.4
 _EDGE_PX = 3.0
 _RIM_PX = 16
 _EDGE_OF_PAGE_PX = 8
@@ -38,7 +39,7 @@ _LINES_SHARE = 0.1
 _STEP_SHARE = 0.35
 _STRIP_SHARE = 0.2
 _RULE_SHARE = 0.5
-_FULL = 0.7
+_AROUND = 0.4  # a teapot with a code on it; a label's outline and digits have far less
 _WIDER = 1.6
 _RULE_HEIGHT_PX = 14
 _BANNER = 4.0
@@ -113,9 +114,11 @@ def classify(
         elif _is_placeholder(rgb, box, area):
             kind = Kind.PLACEHOLDER
         elif lines := _lines_of_text(
-            box, _own_ink(ink, np.asarray(labels, np.int32), index, box), stroke
+            box, _own_ink(printed, np.asarray(labels, np.int32), index, box), stroke
+        ) or _lines_of_label(
+            box, _own_ink(printed, np.asarray(labels, np.int32), index, box, _STRONG), stroke, near
         ):
-            # Two lines so close that what mends gaps in thin strokes has joined them.
+            # Two lines so close that blur, or what mends gaps in thin strokes, has joined them.
             regions += [Region(line, round(line.area), Kind.TEXT, stroke) for line in lines]
             continue
         regions.append(Region(_tightened(box, printed.strength), area, kind, stroke))
@@ -347,10 +350,25 @@ def _is_text(box: Box, stroke_px: float) -> bool:
     return box.height <= TEXT_HEIGHT_PX and (is_long or stroke_px <= _TEXT_STROKE_PX)
 
 
-def _own_ink(ink: Mask, labels: NDArray[np.int32], index: int, box: Box) -> Mask:
-    left, top, right, bottom = box.pixel_edges(ink.shape)
+def _own_ink(
+    printed: Print, labels: NDArray[np.int32], index: int, box: Box, strong: float = 0.0
+) -> Mask:
+    """Return the ink of one piece, or only what has at least a part of its greatest strength."""
+    left, top, right, bottom = box.pixel_edges(labels.shape)
     part = np.s_[top:bottom, left:right]
-    return np.asarray(ink[part] * (labels[part] == index), np.uint8)
+    own = np.asarray(printed.ink[part] * (labels[part] == index), np.uint8)
+    strength = printed.strength[part] * (own > 0)
+    return np.asarray(own * (strength >= strong * strength.max()), np.uint8)
+
+
+def _lines_of_label(box: Box, ink: Mask, stroke_px: float, codes: Sequence[Box]) -> list[Box]:
+    """Return the lines of a piece right above or below a code, as `_lines_of_text` does."""
+    is_at_code = any(
+        max(box.top - code.bottom, code.top - box.bottom) < _TO_PRICE_PX
+        and min(box.right, code.right) > max(box.left, code.left)
+        for code in codes
+    )
+    return _lines_of_text(box, ink, stroke_px) if is_at_code else []
 
 
 def _lines_of_text(box: Box, ink: Mask, stroke_px: float) -> list[Box]:
@@ -407,7 +425,7 @@ def _belongs_to_code(box: Box, area: int, codes: Sequence[Box]) -> bool:
             return True
         common = box.common_area(code)
         is_wider = common > 0.5 * code.area and box.area > _WIDER * code.area
-        is_around = is_wider and area > _FULL * (box.area - common)
+        is_around = is_wider and area > _AROUND * (box.area - common)
         if common > 0.3 * min(box.area, code.area) and not is_around:
             beside, under = max(0.2 * code.width, 20.0), 34.0
             label = Box(
