@@ -41,3 +41,13 @@ def test_an_outline_that_is_plain_to_see_wins_over_the_lean_of_a_single_code() -
     common, _ = cv2.intersectConvexConvex(np.asarray(quad, np.float32), _PAGE)
     joint = quad_area(quad) + cv2.contourArea(_PAGE) - common
     assert common / joint > 0.96
+
+
+def test_where_light_falls_off_no_page_ends() -> None:
+    shade = 232 + 18 * np.tanh((np.arange(900) - 360) / 120)
+    grey = np.tile(shade, (1100, 1)).astype(np.uint8)
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    page = upright_page(SheetImage(rgb=rgb, luminance=grey), [])
+    height, width = page.inside.shape
+    quad = move_quad(Box(-0.5, -0.5, width, height).quad(), page.to_sheet)
+    assert quad_area(quad) > 0.98 * grey.size

@@ -417,3 +417,19 @@ def test_a_low_piece_where_other_cells_have_a_price_is_no_picture() -> None:
     alone = [region for i, region in enumerate(prices) if i in (2, 3)]
     items, _ = pair_pictures(cells_of(sheet), sheet.codes, [*regions, *alone])
     assert items[3].picture == low[3]
+
+
+def test_a_set_that_the_border_of_a_cell_parts_is_one_picture() -> None:
+    cells = [Cell(0, column, Box(200.0 * column, 0, 200, 200)) for column in range(2)]
+    codes = [Box(50, 20, 40, 40), Box(250, 20, 40, 40)]
+    things = [Box(80 + 55 * i, 100, 50, 40) for i in range(3)]
+    items, _ = pair_pictures(cells, codes, [picture(box) for box in things])
+    assert [item.picture for item in items] == [Box(80, 100, 160, 40), None]
+
+
+def test_like_pictures_in_neighbouring_cells_are_no_set() -> None:
+    cells = [Cell(0, column, Box(60.0 * column, 0, 60, 200)) for column in range(3)]
+    codes = [Box(10 + 60 * column, 20, 40, 40) for column in range(3)]
+    things = [Box(5 + 60 * column, 100, 50, 40) for column in range(3)]
+    items, _ = pair_pictures(cells, codes, [picture(box) for box in things])
+    assert [item.picture for item in items] == things

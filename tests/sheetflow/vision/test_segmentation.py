@@ -300,3 +300,22 @@ def test_a_dash_of_the_edge_of_a_scanned_page_is_no_picture() -> None:
     fill(page, Box(1384, 420, 3, 60), (90, 90, 90))
     (found,) = pictures_of(page, [])
     assert overlap(found, picture) > 0.95
+
+
+def test_digits_and_price_that_blur_has_joined_below_a_code_are_texts() -> None:
+    page = paper()
+    fill(page, Box(150, 484, 70, 9), (110, 110, 110))
+    fill(page, Box(150, 497, 45, 13), (70, 130, 100))
+    bars(page, CODE)
+    page = np.asarray(cv2.GaussianBlur(page, (0, 0), 2.2), np.uint8)
+    assert pictures_of(page, [CODE]) == []
+
+
+def test_a_small_picture_on_which_a_code_is_printed_is_no_rest_of_a_label() -> None:
+    page = paper()
+    cv2.ellipse(page, (300, 300), (36, 26), 0, 0, 360, (190, 150, 60), -1)
+    fill(page, Box(282, 292, 40, 16), (255, 255, 255))
+    code = Box(284, 294, 36, 12)
+    bars(page, code)
+    (found,) = pictures_of(page, [code])
+    assert overlap(found, Box(264, 274, 73, 53)) > 0.8
