@@ -52,6 +52,7 @@ _LABEL_SIDE_PX = 800  # of a label so large, even the narrowest bars are two pix
 _SAME_SIZE = 0.2
 _SMALL_CODE = 0.5
 _FULL = 0.85
+_ONE_FOR_EACH = 0.3
 _LABEL_GAP_PX = 12
 _LONG_LINE_PX = 90
 _RIM_PX = 16
@@ -186,7 +187,7 @@ def _without_label_texts(
 def _are_around_labels(frames: Sequence[Box], regions: Sequence[Region], page: UprightPage) -> bool:
     """Tell whether most of what may be pictures stands outside of the frames.
 
-    What reaches the rim of the page may be the desk.
+    There is about one for each label then. What reaches the rim of the page may be the desk.
     """
     height, width = page.inside.shape
     middle = Box(0, 0, width, height).grown(-_RIM_PX)
@@ -195,10 +196,9 @@ def _are_around_labels(frames: Sequence[Box], regions: Sequence[Region], page: U
         for region in regions
         if region.kind is not Kind.TEXT and region.box.share_inside(middle) == 1
     ]
-    framed = sum(
-        box.area for box in pictures if any(frame.contains(box.centre) for frame in frames)
-    )
-    return bool(frames) and 2 * framed < sum(box.area for box in pictures)
+    outside = [box for box in pictures if not any(frame.contains(box.centre) for frame in frames)]
+    are_most = 2 * sum(box.area for box in outside) > sum(box.area for box in pictures)
+    return bool(frames) and are_most and len(outside) > _ONE_FOR_EACH * len(frames)
 
 
 def _straight_page(

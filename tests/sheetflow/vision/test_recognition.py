@@ -306,6 +306,13 @@ def test_a_small_code_on_a_picture_that_it_parts_makes_no_row_of_the_grid() -> N
     check(drawn, read_sheet(SheetImage.from_rgb(page)))
 
 
+def test_a_large_thing_outside_of_the_frames_makes_no_labels_of_them() -> None:
+    drawn = Drawn(rows=3, framed=True)
+    page = drawn.image()
+    cv2.circle(page, (700, 1530), 290, (60, 90, 70), -1)
+    check(drawn, read_sheet(SheetImage.from_rgb(page)))
+
+
 @pytest.mark.parametrize("is_label", [True, False])
 def test_a_code_in_line_beyond_the_grid_is_listed_if_it_has_the_words_of_a_label(
     is_label: bool,
