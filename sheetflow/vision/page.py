@@ -46,6 +46,7 @@ A4 page is segmented in a fifth of a second."""
 _OUTLINE_SIDE_PX = 700
 _LEAST_GAIN = 0.1  # degrees
 _STRAIGHT_DEG = 0.5
+_STRAIGHT_LINE_DEG = 0.12
 _LEAST_BAND_PX = 4
 _FINE = 8
 _SAME_BARS = 0.6
@@ -55,6 +56,8 @@ _OUTLINE_BONUS = 0.3  # degrees: an outline also takes out what perspective the 
 
 _STABLE_BONUS = 0.7  # degrees, by a single direction: a mere skew always fits that
 _SAME_OUTLINE = 0.9
+_LIKE_A_QUAD = 0.94
+_BLURRED_PX = 3.0
 _PLACES = 60
 _BESIDE_PX = 5
 _MOSTLY = 0.6
@@ -119,6 +122,22 @@ def upright_page(image: SheetImage, symbols: Sequence[Symbol]) -> UprightPage:
     return _warped(image, turn_quad(quad, _quarter_turns(quad, symbols)))
 
 
+def are_straight(
+    across: Sequence[tuple[Point, Point]], down: Sequence[tuple[Point, Point]]
+) -> bool:
+    """Tell whether most of the length of a page's lines runs along rows and columns already.
+
+    Edges in pictures and shadows, near the codes of a sheet of few, may lean all the same.
+    """
+    ends = np.asarray([*across, *(((y0, x0), (y1, x1)) for (x0, y0), (x1, y1) in down)], np.float64)
+    if not len(ends):
+        return True
+    along, aside = (ends[:, 1] - ends[:, 0]).T
+    is_straight = np.abs(aside) < np.deg2rad(_STRAIGHT_LINE_DEG) * np.abs(along)
+    lengths = np.hypot(along, aside)
+    return bool(lengths[is_straight].sum() > lengths.sum() / 2)
+
+
 def straightened(
     image: SheetImage,
     page: UprightPage,
@@ -153,6 +172,34 @@ def straightened(
     if _crookedness(after, directions) > _crookedness(before, directions) + _STRAIGHT_DEG / 4:
         return page  # the symbols disagree: those lines belong to a picture
     return _warped(image, after)
+
+
+def page_within(
+    image: SheetImage, page: UprightPage, ink: Mask, box: Box, symbols: Sequence[Symbol]
+) -> UprightPage | None:
+    """Return the page that a piece of print turned out to be, or None if it has no four sides.
+
+    A desk that is hardly darker than the page shows no outline, and is taken for the paper then.
+
+    Args:
+        image: The sheet.
+        page: The page so far, with some of the desk.
+        ink: uint8, (height, width) of that page, 255 where there is print.
+        box: Around the piece.
+        symbols: What was read on it, quads in pixels of the sheet.
+    """
+    left, top, right, bottom = box.pixel_edges(ink.shape)
+    contours, _ = cv2.findContours(
+        ink[top:bottom, left:right], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(left, top)
+    )
+    contour = max(contours, key=cv2.contourArea)
+    hull = np.asarray(cv2.convexHull(contour), np.int32)
+    quad = _four_corners(hull)
+    if quad is None or float(cv2.contourArea(hull)) < _LIKE_A_QUAD * quad_area(quad):
+        return None
+    points = contour.reshape(-1, 2).astype(np.float32)
+    quad = move_quad(_along_sides(quad, points, inward_px=_BLURRED_PX), page.to_sheet)
+    return _warped(image, turn_quad(quad, _quarter_turns(quad, symbols)))
 
 
 def _straightening(
@@ -245,7 +292,7 @@ def _page_outlines(small: Pixels) -> list[Quad]:
         if quad is None:
             continue
         share = quad_area(quad) / (height * width)
-        is_like = float(cv2.contourArea(hull)) / quad_area(quad) > 0.94
+        is_like = float(cv2.contourArea(hull)) / quad_area(quad) > _LIKE_A_QUAD
         if 0.15 < share < 0.985 and is_like and _is_edged(_steps(soft, quad), share):
             quads.append(quad)
     return quads

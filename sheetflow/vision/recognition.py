@@ -37,7 +37,13 @@ from sheetflow.vision.ground import Print, find_print
 from sheetflow.vision.images import SheetImage
 from sheetflow.vision.layout import Grid, cells_from_anchors, cells_from_frames
 from sheetflow.vision.lines import Lines, find_lines, find_steps, segments_across
-from sheetflow.vision.page import UprightPage, straightened, upright_page
+from sheetflow.vision.page import (
+    UprightPage,
+    are_straight,
+    page_within,
+    straightened,
+    upright_page,
+)
 from sheetflow.vision.pairing import Item, Layout, pair_pictures
 from sheetflow.vision.segmentation import Kind, Region, classify, codes_in_margins
 
@@ -53,6 +59,9 @@ _SAME_SIZE = 0.2
 _SMALL_CODE = 0.5
 _FULL = 0.85
 _ONE_FOR_EACH = 0.3
+_LEAST_PAGE = 0.2
+_HALF = 0.5
+_LEAST_CODES = 3  # two may stand on a large picture
 _LABEL_GAP_PX = 12
 _LONG_LINE_PX = 90
 _RIM_PX = 16
@@ -103,13 +112,11 @@ def read_sheet(
     symbols = decode_symbols(image.luminance, symbologies=symbologies)
     if not symbols:
         symbols = decode_label(image.luminance, symbologies=symbologies)
-    page, codes, lines = _straight_page(image, symbols)
-    frames, printed, regions = _printed(page, lines, codes)
+    page, codes, frames, printed, regions = _seen(image, symbols)
     found = _read_likely(image, page, symbols, codes, regions, symbologies)
     if found:
         symbols = [*symbols, *found]
-        page, codes, lines = _straight_page(image, symbols)
-        frames, printed, regions = _printed(page, lines, codes)
+        page, codes, frames, printed, regions = _seen(image, symbols)
     margins = codes_in_margins(regions, codes, page.inside.shape[1])
     symbols, codes = _margins_last(symbols, margins), _margins_last(codes, margins)
     labels = len(codes) - len(margins)
@@ -143,6 +150,34 @@ def _margins_last(things: Sequence[_Of], margins: Collection[int]) -> list[_Of]:
     """Return what belongs to each code, with that of header and footer at the end."""
     order = sorted(range(len(things)), key=lambda index: index in margins)
     return [things[index] for index in order]
+
+
+def _seen(
+    image: SheetImage, symbols: Sequence[Symbol]
+) -> tuple[UprightPage, list[Box], list[Box], Print, list[Region]]:
+    """Return the page, and what is on it: codes, frames, print, and what each piece shows."""
+    page, codes, lines = _straight_page(image, symbols)
+    frames, printed, regions = _printed(page, lines, codes)
+    itself = None if frames else _page_itself(page, regions, codes)
+    within = itself and page_within(image, page, printed.ink, itself, symbols)
+    if within:
+        page, codes = within, _on_page(symbols, within)
+        frames, printed, regions = _printed(page, find_lines(page.rgb, codes), codes)
+    return page, codes, frames, printed, regions
+
+
+def _page_itself(page: UprightPage, regions: Sequence[Region], codes: Sequence[Box]) -> Box | None:
+    """Return the piece of print that is the page on a desk: large, full, with all of the codes."""
+    least = _LEAST_PAGE * page.inside.size
+    whole = (
+        region.box
+        for region in regions
+        if region.kind is not Kind.TEXT
+        and region.box.area > least
+        and region.area > _HALF * region.box.area
+        and all(region.box.contains(code.centre) for code in codes)
+    )
+    return next(whole, None) if len(codes) >= _LEAST_CODES else None
 
 
 def _printed(
@@ -210,19 +245,19 @@ def _straight_page(
     lines = find_lines(page.rgb, codes)
     if not codes:
         return page, codes, lines
+    across = _long_lines(lines.across)
+    down = [
+        ((x0, y0), (x1, y1))
+        for ((y0, x0), (y1, x1)) in _long_lines(np.asarray(cv2.transpose(lines.down), np.uint8))
+    ]
+    if are_straight(across, down):
+        return page, codes, lines
     # Lines beyond the codes may be floorboards or bricks.
     reach = union_of(codes).grown(0.12 * max(page.inside.shape))
-    straight = straightened(
-        image,
-        page,
-        symbols,
-        [ends for ends in _long_lines(lines.across) if all(map(reach.contains, ends))],
-        [
-            ends
-            for ((y0, x0), (y1, x1)) in _long_lines(np.asarray(cv2.transpose(lines.down), np.uint8))
-            if all(map(reach.contains, ends := ((x0, y0), (x1, y1))))
-        ],
+    across, down = (
+        [ends for ends in found if all(map(reach.contains, ends))] for found in (across, down)
     )
+    straight = straightened(image, page, symbols, across, down)
     if straight is page:
         return page, codes, lines
     codes = _on_page(symbols, straight)

@@ -7,7 +7,7 @@ import zxingcpp
 from sheetflow.vision.barcodes import decode_symbols
 from sheetflow.vision.geometry import Box, move_quad, quad_area, turning
 from sheetflow.vision.images import SheetImage
-from sheetflow.vision.page import upright_page
+from sheetflow.vision.page import are_straight, upright_page
 
 _PAGE = np.array([(190, 120), (830, 200), (760, 980), (130, 900)], np.float32)
 
@@ -51,3 +51,11 @@ def test_where_light_falls_off_no_page_ends() -> None:
     height, width = page.inside.shape
     quad = move_quad(Box(-0.5, -0.5, width, height).quad(), page.to_sheet)
     assert quad_area(quad) > 0.98 * grey.size
+
+
+def test_a_page_is_straight_if_most_of_the_length_of_its_lines_is() -> None:
+    rules, frames = [((60.0, 90.0), (1000.0, 90.5))], [((80.0, 100.0), (80.5, 900.0))]
+    pots = [((300.0, 500.0 + 60 * index), (430.0, 497.0 + 60 * index)) for index in range(8)]
+    assert are_straight(rules + pots, frames)
+    assert not are_straight(pots, [])
+    assert are_straight([], [])

@@ -313,6 +313,20 @@ def test_a_large_thing_outside_of_the_frames_makes_no_labels_of_them() -> None:
     check(drawn, read_sheet(SheetImage.from_rgb(page)))
 
 
+def test_a_page_on_a_desk_hardly_darker_is_brought_upright() -> None:
+    drawn = Drawn(rows=4)
+    corners = np.array([(160, 120), (1730, 60), (1850, 2190), (70, 2280)], np.float32)
+    source = np.array([(0, 0), (WIDTH, 0), (WIDTH, HEIGHT), (0, HEIGHT)], np.float32)
+    matrix = cv2.getPerspectiveTransform(source, corners)
+    desk = np.full((2400, 1950, 3), 236, np.uint8)
+    page = cv2.warpPerspective(
+        drawn.image(), matrix, (1950, 2400), dst=desk, borderMode=cv2.BORDER_TRANSPARENT
+    )
+    light = np.linspace(1.0, 0.8, 1950)[None, :, None]
+    reading = read_sheet(SheetImage.from_rgb(np.asarray(page * light, np.uint8)))
+    check(drawn, reading, np.asarray(matrix, np.float64))
+
+
 @pytest.mark.parametrize("is_label", [True, False])
 def test_a_code_in_line_beyond_the_grid_is_listed_if_it_has_the_words_of_a_label(
     is_label: bool,
