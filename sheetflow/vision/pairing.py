@@ -31,7 +31,7 @@ _SCRAP = 0.2
 _HEADLINE_PX = 60.0
 _LEAST_WORD_PX = 8.0
 _FAR_LARGER = 3.0
-_FULL = 0.9
+_FULL = 0.95
 _GROUND_PX = 12.0
 # Source: measured on 53 sheets, in pictures of products in loose parts the widest gap was .23 of
 # the shorter side, and more than .3 of the box was ink; several things taken for one picture had
