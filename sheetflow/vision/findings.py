@@ -39,6 +39,7 @@ class Findings:
         regions: What is printed on the page.
         items: What each cell of the grid shows, in reading order.
         is_ambiguous: Whether another grid would fit as well.
+        are_in_margins: Whether all codes stand in header and footer.
         is_empty: Whether the page is bare paper.
     """
 
@@ -49,6 +50,7 @@ class Findings:
     regions: Sequence[Region]
     items: Sequence[Item]
     is_ambiguous: bool
+    are_in_margins: bool = False
     is_empty: bool = False
 
     @property
@@ -135,6 +137,8 @@ def reading_of(
     doubts = [*_doubts_outside(findings), *contradictions]
     if findings.is_ambiguous:
         doubts.append("the codes could as well belong to the pictures on their other side")
+    if findings.are_in_margins:
+        doubts.append("the code stands in the header or footer, and is the only one")
     if not pairs:
         doubts.append("no pair was found on the sheet")
     if expected_pairs is not None and len(pairs) != expected_pairs:

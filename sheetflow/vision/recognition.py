@@ -118,6 +118,8 @@ def read_sheet(
         symbols = [*symbols, *found]
         page, codes, frames, printed, regions = _seen(image, symbols)
     margins = codes_in_margins(regions, codes, page.inside.shape[1])
+    has_labels = len(margins) < len(codes)
+    margins = margins if has_labels else frozenset()
     symbols, codes = _margins_last(symbols, margins), _margins_last(codes, margins)
     labels = len(codes) - len(margins)
     grid = _grid(page, frames, codes[:labels], regions, settings)
@@ -137,6 +139,7 @@ def read_sheet(
         regions=regions,
         items=items,
         is_ambiguous=grid.is_ambiguous,
+        are_in_margins=bool(codes) and not has_labels,
         is_empty=is_empty,
     )
     return reading_of(

@@ -224,7 +224,7 @@ def codes_in_margins(
     A rule may end beside such a code, at the height of its lower half.
 
     Returns:
-        Their indices.
+        Their indices, which may be all that there are.
     """
     rules = _rules(regions, page_width)
     shown = [region.box for region in regions if region.kind is not Kind.TEXT]
@@ -234,9 +234,9 @@ def codes_in_margins(
         pictures = [box for box in shown if not beyond(box, rule)]
         least = _OF_A_PICTURE * median(box.area for box in pictures) if pictures else 0.0
         has_picture = any(beyond(box, rule) and box.area > least for box in shown)
-        if len(alone) == 1 < len(codes) and pictures and not has_picture:
+        if len(alone) == 1 and pictures and not has_picture:
             found.update(alone)
-    return frozenset(found) if len(found) < len(codes) else frozenset()
+    return frozenset(found)
 
 
 def _middle(box: Box) -> Box:

@@ -327,6 +327,14 @@ def test_a_page_on_a_desk_hardly_darker_is_brought_upright() -> None:
     check(drawn, reading, np.asarray(matrix, np.float64))
 
 
+def test_a_headers_code_that_is_the_only_one_is_doubted() -> None:
+    drawn = Drawn(rows=1, columns=1, no_code={0}, header_code=True)
+    page = drawn.image()
+    cv2.line(page, (60, 135), (1340, 135), (60, 60, 60), 4)
+    reading = read_sheet(SheetImage.from_rgb(page))
+    assert any("header or footer" in doubt for doubt in reading.sheet_doubts)
+
+
 @pytest.mark.parametrize("is_label", [True, False])
 def test_a_code_in_line_beyond_the_grid_is_listed_if_it_has_the_words_of_a_label(
     is_label: bool,

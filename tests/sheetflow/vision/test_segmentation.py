@@ -290,7 +290,7 @@ def test_a_code_alone_beyond_a_rule_is_a_headers_unless_a_picture_is_with_it() -
     assert codes_in_margins([rule, *pictures], codes, 1000) == {0}
     above = Region(Box(300, 10, 120, 90), 10_000, Kind.PICTURE)
     assert codes_in_margins([rule, above, *pictures], codes, 1000) == frozenset()
-    assert codes_in_margins([rule, *pictures], codes[:1], 1000) == frozenset()
+    assert codes_in_margins([rule, *pictures], codes[:1], 1000) == {0}
 
 
 def test_a_dash_of_the_edge_of_a_scanned_page_is_no_picture() -> None:
